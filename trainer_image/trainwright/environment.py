@@ -1,0 +1,89 @@
+"""Every environment variable the package reads or sets, in one place.
+
+Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (torch's rendezvous),
+TRAINWRIGHT_VERDICT (file a failing process writes its verdict to). Set: thread counts and OpenMP's waiting policy.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+VERDICT = "TRAINWRIGHT_VERDICT"
+CACHE = "TRAINWRIGHT_CACHE"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+
+
+def rank() -> int:
+    """Rank of this process among all training processes; 0 outside training."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """Number of training processes; 1 outside training."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_rank() -> int:
+    """Rank among the training processes of this machine; also the index of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def verdict_file() -> Path | None:
+    """Where a failing process leaves its verdict for the launcher."""
+    value = os.environ.get(VERDICT)
+    return Path(value) if value else None
+
+
+def cache_folder() -> Path:
+    """Where things that are built once live (the static embedding table): $TRAINWRIGHT_CACHE, else ~/.cache/trainwright.
+
+    An unwritable or missing home falls back to a folder of this user under the system's temporary folder.
+    """
+    chosen = os.environ.get(CACHE) or os.environ.get("XDG_CACHE_HOME")
+    folder = Path(chosen) if os.environ.get(CACHE) else Path(chosen or Path("~/.cache").expanduser()) / "trainwright"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"trainwright-{os.getuid()}"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def cpu_quota() -> int:
+    """Whole CPUs this process may use: the cgroup's quota (v2 cpu.max, v1 cpu.cfs_quota_us) or its affinity, whichever is smaller."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, _cgroup_cpus(Path("/sys/fs/cgroup")) or affinity))
+
+
+def _cgroup_cpus(root: Path) -> int | None:
+    try:
+        quota, period = (root / "cpu.max").read_text().split()[:2]
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if quota in ("max", "-1"):
+        return None
+    return max(1, int(quota) // int(period))
+
+
+def child_environment(threads: int) -> dict[str, str]:
+    """The environment of a stage process: `threads` for every library's pool, and an OpenMP that sleeps instead of spinning.
+
+    Spinning costs a factor of two to three on CPUs that are shared or limited by quota. Variables set by the user win.
+    """
+    ours = dict.fromkeys(THREAD_VARIABLES, str(threads)) | {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return ours | dict(os.environ)

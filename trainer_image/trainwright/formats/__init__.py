@@ -1,0 +1,1 @@
+"""The files stages meet in: conversations (rows.py) and packed tokens (tokens.py)."""
