@@ -1,9 +1,9 @@
 """A stage's output: one folder per key, `WORKDIR/stages/NAME/KEY/`, finished exactly when it holds done.json.
 
-done.json is written last, atomically and only once; a folder without it is unfinished: its stage clears it and starts again,
-unless the stage is resumable (train goes on from its newest checkpoint). A finished folder is never touched again.
-The key hashes what went in: the stage's fields of the spec, the keys of the stages it needs, the digests of its sources
-and the stage's version. Equal keys mean equal output, so an existing done.json is reused.
+done.json is written last, atomically and only once; a folder without it is unfinished: its stage clears it and starts
+again, unless the stage is resumable (train goes on from its newest checkpoint). A finished folder is never touched
+again. The key hashes what went in: the stage's fields of the spec, the keys of the stages it needs, the digests of its
+sources and the stage's version. Equal keys mean equal output, so an existing done.json is reused.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Inputs = Mapping[str, Artifact]
 
 
 def projection(spec: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    """The values of `fields` in a spec dumped with its aliases; absent ones are None, `[]` goes into each item of a list."""
+    """The values of `fields` in a spec dumped by alias; absent ones are None, `[]` goes into each item of a list."""
     return {field: _value(spec, field.split(".")) for field in fields}
 
 
@@ -102,7 +102,8 @@ def begin(workdir: Path, stage: Stage, key: str) -> Path:
 def publish(folder: Path, stage: Stage, key: str, report: Report, facts: Mapping[str, Any]) -> Artifact:
     """Write done.json, synced and only if absent: from then on the output is finished.
 
-    `facts` are added beside the report: ingredients, versions, times, threads. Files become readable for every user (0644).
+    `facts` are added beside the report: ingredients, versions, times, threads. Files become readable for every user
+    (0644).
     """
     for path in folder.rglob("*"):
         if path.is_file():

@@ -26,9 +26,9 @@ ALL: frozenset[Goal] = frozenset({"Train", "PrepareData", "Evaluate"})
 class Stage:
     """One step of the way of a run.
 
-    `needs` are the stages whose outputs it reads; `goals` those of the spec that include it; `fields` the fields of the spec
-    that its result depends on (`a.b[].c` goes into every item of a list): they, the keys of `needs`, the digests of its own
-    sources and `version` make its key. Raise `version` whenever the same input gives another output.
+    `needs` are the stages whose outputs it reads; `goals` those of the spec that include it; `fields` the fields of the
+    spec that its result depends on (`a.b[].c` goes into every item of a list): they, the keys of `needs`, the digests
+    of its own sources and `version` make its key. Raise `version` whenever the same input gives another output.
     """
 
     name: str

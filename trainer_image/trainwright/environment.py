@@ -1,7 +1,8 @@
 """Every environment variable the package reads or sets, in one place.
 
-Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (torch's rendezvous),
-TRAINWRIGHT_VERDICT (file a failing process writes its verdict to). Set: thread counts and OpenMP's waiting policy.
+Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (torch's
+rendezvous), TRAINWRIGHT_VERDICT (file a failing process writes its verdict to). Set: thread counts and OpenMP's waiting
+policy.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from pathlib import Path
 
 VERDICT = "TRAINWRIGHT_VERDICT"
 CACHE = "TRAINWRIGHT_CACHE"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+)
 
 
 def rank() -> int:
@@ -36,7 +43,7 @@ def verdict_file() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Where things that are built once live (the static embedding table): $TRAINWRIGHT_CACHE, else ~/.cache/trainwright.
+    """Where things that are built once live (the embedding table): $TRAINWRIGHT_CACHE, else ~/.cache/trainwright.
 
     An unwritable or missing home falls back to a folder of this user under the system's temporary folder.
     """
@@ -54,7 +61,7 @@ def cache_folder() -> Path:
 
 
 def cpu_quota() -> int:
-    """Whole CPUs this process may use: the cgroup's quota (v2 cpu.max, v1 cpu.cfs_quota_us) or its affinity, whichever is smaller."""
+    """Whole CPUs this process may use: the cgroup's quota (v2 cpu.max, v1 cpu.cfs_quota_us), at most its affinity."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(affinity, _cgroup_cpus(Path("/sys/fs/cgroup")) or affinity))
 
@@ -74,7 +81,7 @@ def _cgroup_cpus(root: Path) -> int | None:
 
 
 def child_environment(threads: int) -> dict[str, str]:
-    """The environment of a stage process: `threads` for every library's pool, and an OpenMP that sleeps instead of spinning.
+    """The environment of a stage process: `threads` for every library's pool, an OpenMP that sleeps instead of spinning.
 
     Spinning costs a factor of two to three on CPUs that are shared or limited by quota. Variables set by the user win.
     """

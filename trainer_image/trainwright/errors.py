@@ -1,4 +1,4 @@
-"""Errors a user sees. Each says what happened, where, and what to do; `reason` and `exit_code` are part of the contract.
+"""Errors a user sees. Each says what happened, where, and what to do; `reason` and `exit_code` are contract.
 
 TrainwrightError
 ├── BadInput          the file, row, folder or setting is wrong: final until the user changes it

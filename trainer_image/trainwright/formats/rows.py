@@ -1,6 +1,7 @@
 """The canonical row: one conversation, as Parquet in parts sorted by id.
 
-Columns of `rows/part-NNNNN.parquet` (ingest writes them; prepare fills lang, topic and split, and may set `train` and `flags`):
+Columns of `rows/part-NNNNN.parquet` (ingest writes them; prepare fills lang, topic and split, and may set `train` and
+`flags`):
 
 id          binary(16)  xxh3-128 of source name, file path in the source and record number
 source      text        name of the source (contract.source_names)
