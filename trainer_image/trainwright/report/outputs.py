@@ -1,0 +1,82 @@
+"""What the stages left, read with tolerance: a figure or file that is not there is None or empty, never an error.
+
+In: the finished stages' artifacts and plan.json of the workdir. Out: `Outputs`, which the sections of the page ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainwright.artifacts import Inputs
+from trainwright.contract import RunConfig
+
+Json = Any
+"""A value from a JSON file: its shape is another stage's business and may change between versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Everything the page and metrics.json are made of."""
+
+    config: RunConfig
+    stages: Inputs
+    plan: Mapping[str, Json]
+    examples: bool
+
+    @classmethod
+    def read(cls, config: RunConfig, inputs: Inputs, *, examples: bool) -> Outputs:
+        """Collect the stages' artifacts and the plan that was made before the run, if there is one."""
+        plan = _read_json(config.workdir / "plan.json")
+        return cls(config=config, stages=inputs, plan=plan if isinstance(plan, dict) else {}, examples=examples)
+
+    def metric(self, stage: str, *path: str) -> Json:
+        """A figure of a stage by its path in the metrics; None if the stage or the figure is absent."""
+        return _at(self.stages[stage].metrics, path) if stage in self.stages else None
+
+    def counts(self, stage: str) -> Mapping[str, int]:
+        """The counts of a stage; empty if it did not run."""
+        return self.stages[stage].counts if stage in self.stages else {}
+
+    def fact(self, stage: str, *path: str) -> Json:
+        """A fact of done.json beside counts and metrics (times, versions, ingredients)."""
+        return _at(self.stages[stage].done, path) if stage in self.stages else None
+
+    def file(self, stage: str, name: str) -> Json:
+        """A JSON file of a stage's output; None if there is none or it cannot be read."""
+        return _read_json(self.stages[stage].folder / name) if stage in self.stages else None
+
+    def lines(self, stage: str, name: str) -> list[dict[str, Json]]:
+        """The objects of a JSON Lines file of a stage's output, in order; unreadable lines are skipped."""
+        if stage not in self.stages:
+            return []
+        try:
+            text = (self.stages[stage].folder / name).read_text("utf-8")
+        except OSError:
+            return []
+        return [value for line in text.split("\n") if isinstance(value := _parse(line), dict)]
+
+
+def _at(value: Json, path: tuple[str, ...]) -> Json:
+    for part in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def _read_json(path: Path) -> Json:
+    try:
+        return _parse(path.read_text("utf-8"))
+    except OSError:
+        return None
+
+
+def _parse(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
