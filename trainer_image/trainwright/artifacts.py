@@ -99,6 +99,13 @@ def begin(workdir: Path, stage: Stage, key: str) -> Path:
     return folder
 
 
+def discard(workdir: Path, stage: str, key: str) -> None:
+    """Take a stage's output away, because it is to be made again; done.json goes first: a kill leaves no half."""
+    folder = folder_of(workdir, stage, key)
+    (folder / DONE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def publish(folder: Path, stage: Stage, key: str, report: Report, facts: Mapping[str, Any]) -> Artifact:
     """Write done.json, synced and only if absent: from then on the output is finished.
 

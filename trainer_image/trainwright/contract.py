@@ -36,7 +36,6 @@ class Stage:
     goals: frozenset[Goal]
     fields: tuple[str, ...] = ()
     fans_out: bool = False
-    keyed: bool = True
     resumable: bool = False
     version: int = 1
 
@@ -144,7 +143,6 @@ STAGES: tuple[Stage, ...] = (
         name="report",
         needs=("weights", "ingest", "prepare", "tokenize", "index", "train", "evaluate", "export"),
         goals=ALL,
-        keyed=False,
     ),
 )
 

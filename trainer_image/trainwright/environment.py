@@ -1,17 +1,23 @@
 """Every environment variable the package reads or sets, in one place.
 
-Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (torch's
-rendezvous), TRAINWRIGHT_VERDICT (file a failing process writes its verdict to). Set: thread counts and OpenMP's waiting
-policy.
+Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (the ranks'
+meeting place), TRAINWRIGHT_VERDICT (file a failing process writes its verdict to), TRAINWRIGHT_PARENT (process to end
+with).
+Set: thread counts and OpenMP's waiting policy.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 
 VERDICT = "TRAINWRIGHT_VERDICT"
+PARENT = "TRAINWRIGHT_PARENT"
 CACHE = "TRAINWRIGHT_CACHE"
+_PR_SET_PDEATHSIG = 1
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -40,6 +46,25 @@ def verdict_file() -> Path | None:
     """Where a failing process leaves its verdict for the launcher."""
     value = os.environ.get(VERDICT)
     return Path(value) if value else None
+
+
+def threads() -> int:
+    """Threads of each of this process's libraries, as its launcher chose them."""
+    return int(os.environ.get("OMP_NUM_THREADS") or cpu_quota())
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it ends, even by SIGKILL.
+
+    On Linux; elsewhere nothing happens.
+    Worker processes call it first too, so that nothing goes on writing into a folder that another attempt works in.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    expected = os.environ.pop(PARENT, None)
+    if expected is not None and os.getppid() != int(expected):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def cache_folder() -> Path:
@@ -80,8 +105,16 @@ def _cgroup_cpus(root: Path) -> int | None:
     return max(1, int(quota) // int(period))
 
 
+def visible_gpus() -> int:
+    """NVIDIA GPUs this process may use: CUDA_VISIBLE_DEVICES if set, else the device files; no driver is called."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return len([name for name in chosen.split(",") if name.strip() not in ("", "-1")])
+    return len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
+
+
 def child_environment(threads: int) -> dict[str, str]:
-    """The environment of a stage process: `threads` for every library's pool, an OpenMP that sleeps instead of spinning.
+    """The environment of a stage process: `threads` for every library's pool, an OpenMP that sleeps, not spins.
 
     Spinning costs a factor of two to three on CPUs that are shared or limited by quota. Variables set by the user win.
     """
@@ -93,4 +126,19 @@ def child_environment(threads: int) -> dict[str, str]:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "PYTHONUNBUFFERED": "1",
     }
+    if visible_gpus() == 0:
+        ours["DS_ACCELERATOR"] = "cpu"
     return ours | dict(os.environ)
+
+
+def rank_environment(number: int, count: int, port: int) -> dict[str, str]:
+    """What makes a process rank `number` of `count` on this machine, meeting the others on the loopback device."""
+    return {
+        "RANK": str(number),
+        "LOCAL_RANK": str(number),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+    }

@@ -1,0 +1,150 @@
+"""The command line: thin commands over the package's functions; the only place that prints.
+
+Heavy imports happen inside the commands, so that `trainwright --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainwright.errors import BadInput, TrainwrightError
+
+app = typer.Typer(
+    help="Train conversational models from one YAML file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunFile = Annotated[Path, typer.Argument(metavar="FILE", help="A TrainingRun, as YAML.")]
+Workdir = Annotated[Path | None, typer.Option(help="Folder of the run; absent: ./NAME, after metadata.name.")]
+Mounts = Annotated[
+    list[str] | None, typer.Option("--mount", metavar="pvc://CLAIM=DIR", help="Where a claim lies here.")
+]
+
+
+def main() -> None:
+    """Run a command; errors are told in two lines on stderr and end with the contract's exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except TrainwrightError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        from click import ClickException
+
+        if isinstance(error, ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+@app.command()
+def run(
+    file: RunFile,
+    workdir: Workdir = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
+    fresh: Annotated[list[str] | None, typer.Option(metavar="STAGE", help="Run this stage again.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="At most so many exchanges of each source.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Training processes; absent: a GPU each, else two.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that read and prepare rows.")] = None,
+    mount: Mounts = None,
+) -> None:
+    """Run all stages on this machine; the same command again goes on where it was."""
+    from rich.console import Console
+
+    from trainwright import live, local
+
+    console = Console()
+    view = live.LiveView(console) if console.is_terminal else live.PlainView(console)
+    options = local.Options(
+        workdir=workdir,
+        until=_stage(until),
+        fresh=tuple(_stage(name) or "" for name in fresh or ()),
+        sample=sample,
+        mounts=_mounts(mount),
+        processes=processes,
+        workers=workers,
+    )
+    try:
+        outcome = local.run(file, options, view)
+    finally:
+        if isinstance(view, live.LiveView):
+            view.close()
+    if until is None:
+        console.print(f"report: {outcome / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def validate(
+    file: RunFile,
+    cluster: Annotated[bool, typer.Option("--cluster", help="As the API server would.")] = False,
+) -> None:
+    """Check a TrainingRun: every problem with its line, and what to write instead."""
+    from trainwright import api, contract
+
+    text = _read(file)
+    problems = api.problems(text, cluster=cluster)
+    for problem in problems:
+        typer.echo(f"{file}:{problem}", err=True)
+    if problems:
+        raise typer.Exit(BadInput.exit_code)
+    for field in contract.unbuilt(api.load_run(file).spec):
+        typer.echo(f"{file}: warning: {field}: not built yet, `run` refuses it", err=True)
+    typer.echo(f"{file}: valid")
+
+
+@app.command()
+def schema() -> None:
+    """Print the CustomResourceDefinition as YAML."""
+    from trainwright.api import schema
+
+    typer.echo(schema.crd_yaml(), nl=False)
+
+
+def _stage(name: str | None) -> str | None:
+    from trainwright.contract import STAGE
+
+    if name is not None and name not in STAGE:
+        raise BadInput(f"{name!r} is no stage", hint=f"one of {', '.join(STAGE)}")
+    return name
+
+
+def _mounts(values: list[str] | None) -> dict[str, Path]:
+    mounts = {}
+    for value in values or ():
+        claim, _, folder = value.removeprefix("pvc://").partition("=")
+        if not value.startswith("pvc://") or not folder:
+            raise BadInput(
+                f"--mount {value}: not of the form pvc://CLAIM=DIR", hint="--mount pvc://corpus=/data/corpus"
+            )
+        mounts[claim.rstrip("/")] = Path(folder).resolve()
+    return mounts
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}", hint="check the path") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
+
+
+def _complain(error: TrainwrightError) -> None:
+    typer.echo(f"{error.reason}: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"  → {error.hint}", err=True)
