@@ -2,8 +2,7 @@
 
 Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (the ranks'
 meeting place), TRAINWRIGHT_VERDICT (file a failing process writes its verdict to), TRAINWRIGHT_PARENT (process to end
-with).
-Set: thread counts and OpenMP's waiting policy.
+with). Set: thread counts, OpenMP's waiting policy, a rank's place among the ranks.
 """
 
 from __future__ import annotations
