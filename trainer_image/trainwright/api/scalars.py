@@ -1,0 +1,184 @@
+"""Kinds of text and numbers that fields are made of: URIs, durations, quantities, names of Kubernetes objects, shares.
+
+Each kind of text has one regular expression, used whole: `^(…)$` for the API server's RE2, `fullmatch` here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+NAME_PATTERN = r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?"
+NAME_MESSAGE = (
+    "must be 1 to 40 characters of a-z, 0-9 and '-', begin with a letter and end with a letter or digit:"
+    " Jobs and Services are named after it"
+)
+LABEL_KEY_PATTERN = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+QUANTITY_PATTERN = r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?"
+LOCAL_PATTERN = r"(file:|\.)[^\n]*"
+
+
+def text_like(
+    rule: str, pattern: str, message: str, max_length: int, *, min_length: int = 1, cluster_message: str = ""
+) -> tuple[Any, ...]:
+    """Make the metadata of a text that `pattern` must match whole.
+
+    With `cluster_message`, values that are paths on one machine are refused where the validation context says `cluster`.
+    """
+    expression, local = re.compile(pattern), re.compile(LOCAL_PATTERN)
+
+    def check(value: str, info: ValidationInfo) -> str:
+        if not expression.fullmatch(value):
+            raise broken(rule, message)
+        if cluster_message and is_for_cluster(info) and local.fullmatch(value):
+            raise broken(f"{rule}-cluster", cluster_message)
+        return value
+
+    validations = [cel_match(f"^({pattern})$", message)]
+    if cluster_message:
+        validations.append(cel_match(f"^({LOCAL_PATTERN})$", cluster_message, negated=True))
+    extra: dict[str, Any] = {"x-kubernetes-validations": validations}
+    return (Field(min_length=min_length, max_length=max_length, json_schema_extra=extra), AfterValidator(check))
+
+
+def broken(rule: str, message: str) -> PydanticCustomError:
+    """Make the error of a broken rule; `trainwright.api.problems` reads rule and message from it."""
+    return PydanticCustomError("rule", "{message}", {"rule": rule, "message": message})
+
+
+def is_for_cluster(info: ValidationInfo) -> bool:
+    """Say whether the spec is judged for a cluster."""
+    return bool(info.context and info.context.get("cluster"))
+
+
+def cel_text(text: str) -> str:
+    """Quote a text for CEL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def cel_match(pattern: str, message: str, *, negated: bool = False) -> dict[str, str]:
+    """Make the API server's rule for a text, with the value in its message."""
+    return {
+        "rule": f"{'!' if negated else ''}self.matches({cel_text(pattern)})",
+        "messageExpression": f"'\\'' + self + '\\' ' + {cel_text(message)}",
+        "message": message,
+        "reason": "FieldValueForbidden",
+    }
+
+
+def _check_label_keys(value: Mapping[str, str]) -> Mapping[str, str]:
+    for key in value:
+        if not re.fullmatch(LABEL_KEY_PATTERN, key):
+            raise broken("label-key", f"'{key}' {LABEL_KEY_MESSAGE}")
+    return value
+
+
+def _check_quantity(value: int | str) -> int | str:
+    if isinstance(value, str) and not re.fullmatch(QUANTITY_PATTERN, value):
+        raise broken("quantity", QUANTITY_MESSAGE)
+    return value
+
+
+LABEL_KEY_MESSAGE = "is no label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.'"
+QUANTITY_MESSAGE = "must be a quantity such as 8, 500m, 64Gi, 1.5Ti"
+_LABEL_KEYS = {
+    "x-kubernetes-validations": [
+        {
+            "rule": f"self.all(k, k.matches({cel_text(f'^({LABEL_KEY_PATTERN})$')}))",
+            "message": f"a key {LABEL_KEY_MESSAGE}",
+            "reason": "FieldValueForbidden",
+        }
+    ]
+}
+_QUANTITY = {
+    "x-kubernetes-int-or-string": True,
+    "x-kubernetes-validations": [
+        {
+            "rule": f"type(self) == int ? self >= 0 : self.matches({cel_text(f'^({QUANTITY_PATTERN})$')})",
+            "messageExpression": f"'\\'' + string(self) + '\\' ' + {cel_text(QUANTITY_MESSAGE)}",
+            "message": QUANTITY_MESSAGE,
+            "reason": "FieldValueForbidden",
+        }
+    ],
+}
+
+Uri = Annotated[
+    str,
+    *text_like(
+        "uri",
+        r"(hf|s3|gs|az|https|pvc|pkg)://[^\s/][^\s]*|file:///[^\s]*|\.{1,2}/[^\s]*",
+        "is no URI we read: write hf://ORG/NAME[@REVISION][/PATH], s3://BUCKET/PATH, gs://, az://, https://,"
+        " pvc://CLAIM/PATH, pkg://PYTHON_PACKAGE/PATH, file:///PATH or ./PATH",
+        1024,
+        cluster_message="is a path on one machine, which pods cannot see: use pvc://CLAIM/PATH, s3://, gs://, az://, hf://,"
+        " https:// or pkg://",
+    ),
+]
+OutputUri = Annotated[
+    str,
+    *text_like(
+        "output-uri",
+        r"(s3|gs|az|pvc)://[^\s/][^\s]*|file:///[^\s]*|\.{1,2}/[^\s]*",
+        "is no place we write to: use s3://BUCKET/PREFIX, gs://, az://, pvc://CLAIM/PATH, file:///PATH or ./PATH",
+        1024,
+        cluster_message="is a path on one machine, which pods cannot see: use s3://, gs://, az:// or pvc://CLAIM/PATH",
+    ),
+]
+ImageRef = Annotated[
+    str,
+    *text_like(
+        "image", r"[a-zA-Z0-9][^\s]*", "is no image reference: write registry/name:tag or registry/name@sha256:…", 512
+    ),
+]
+Duration = Annotated[
+    str,
+    *text_like(
+        "duration",
+        r"([0-9]+h)?([0-9]+m)?([0-9]+s)?",
+        "is no duration: write hours, minutes and seconds as in 90s, 30m or 1h30m",
+        32,
+        min_length=2,
+    ),
+]
+ObjectName = Annotated[
+    str,
+    *text_like(
+        "object-name",
+        r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        "is no name of a Kubernetes object: use a-z, 0-9, '-' and '.'",
+        253,
+    ),
+]
+LabelValue = Annotated[
+    str,
+    *text_like(
+        "label-value",
+        r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?",
+        "is no label value: letters, digits, '-', '_' and '.'",
+        63,
+        min_length=0,
+    ),
+]
+WebUrl = Annotated[str, *text_like("url", r"https?://[^\s]+", "is no URL: write http(s)://HOST[:PORT]", 1024)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+Labels = Annotated[
+    dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=_LABEL_KEYS), AfterValidator(_check_label_keys)
+]
+Annotations = Annotated[
+    dict[LabelKey, Annotated[str, Field(max_length=4096)]],
+    Field(max_length=32, json_schema_extra=_LABEL_KEYS),
+    AfterValidator(_check_label_keys),
+]
+Quantity = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=32)],
+    AfterValidator(_check_quantity),
+    Field(json_schema_extra=_QUANTITY),
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+RowCount = Annotated[int, Field(ge=1, le=2_000_000_000)]
+Seconds = Annotated[int, Field(ge=0, le=2_000_000_000)]
+StepCount = Annotated[int, Field(ge=1, le=100_000_000)]
