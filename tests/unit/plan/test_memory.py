@@ -12,7 +12,14 @@ GB = 1e9
 
 def shape(parameters: int) -> Shape:
     return Shape(
-        parameters=parameters, layers=1, hidden=1, feed_forward=1, query_width=1, key_width=1, vocabulary=1, max_positions=1
+        parameters=parameters,
+        layers=1,
+        hidden=1,
+        feed_forward=1,
+        query_width=1,
+        key_width=1,
+        vocabulary=1,
+        max_positions=1,
     )
 
 

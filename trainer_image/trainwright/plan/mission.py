@@ -23,3 +23,9 @@ def training_seconds(parameters: int, rows: int, epochs: float, devices: int) ->
     3 B parameters, 200 M rows and 1,000 epochs take 267.09 days on one device, 721,153.85 s on 32.
     """
     return FLOPS_PER_PARAMETER * parameters * rows * epochs / TRAINING_FLOPS / devices
+
+
+def nominal(parameters: int) -> int:
+    """Round billions of parameters to whole ones, as the mission does (3,212,749,824 is 3 B); smaller models stay as they are."""
+    billion = 1_000_000_000
+    return round(parameters / billion) * billion if parameters >= billion else parameters

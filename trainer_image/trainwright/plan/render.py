@@ -1,0 +1,179 @@
+"""A plan as text for people and as JSON for programs (plan.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from trainwright.plan.devices import PRICE_SOURCE
+from trainwright.plan.disk import total_bytes
+from trainwright.plan.layout import USABLE_SHARE
+from trainwright.plan.values import Figure, Line, MemoryLine, Plan
+
+GB = 10**9
+MEMORY_COLUMNS = ("weights", "gradients", "optimiser", "activations", "logits", "total")
+MARKED = ("not known", "not estimated")
+
+
+def to_json(made: Plan) -> Mapping[str, Any]:
+    """The plan as plain JSON values; units are in the names, every figure has its basis."""
+    return asdict(made)
+
+
+def render(made: Plan) -> str:
+    """The plan as text of at most about 120 columns, with a basis beside each figure."""
+    parts = [
+        _head(made),
+        _stages(made),
+        _sizes(made),
+        _memory(made),
+        _disk(made),
+        _times(made),
+        _mission(made),
+        [f"note: {note}" for note in made.notes],
+        [f"problem: {problem}" for problem in made.problems],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _head(made: Plan) -> list[str]:
+    return [f"plan of {made.name or 'the run'} ({made.goal}) on {made.machine.name}"]
+
+
+def _stages(made: Plan) -> list[str]:
+    return [
+        f"  {line.stage:<9} {line.will}{', because ' + line.because if line.because else ''}" for line in made.stages
+    ]
+
+
+def _sizes(made: Plan) -> list[str]:
+    lines = [
+        ("exchanges", made.exchanges, ""),
+        ("training exchanges", made.train_exchanges, "an epoch"),
+        ("tokens", made.tokens, "an epoch"),
+    ]
+    if made.goal != "PrepareData":
+        lines.insert(0, ("parameters", made.parameters, ""))
+        lines.append(("sequence length", made.sequence_length, "tokens"))
+    if made.goal == "Train":
+        lines.insert(1, ("trained parameters", made.trainable, ""))
+        lines += [
+            ("epochs", made.epochs, ""),
+            ("tokens a step", made.batch_tokens, ""),
+            ("steps", made.steps, ""),
+        ]
+    return ["sizes", *(_row(name, _number(figure), unit, figure) for name, figure, unit in lines)]
+
+
+def _row(name: str, value: str, unit: str, figure: Figure) -> str:
+    shown = f"{value} {unit}".strip()
+    return (
+        f"  {name:<20} {shown:>24}   {figure.basis}"
+        if figure.value is not None
+        else f"  {name:<20} {'':>24}   {figure.basis}"
+    )
+
+
+def _memory(made: Plan) -> list[str]:
+    if not made.memory:
+        return []
+    limit = made.machine.device_memory_bytes
+    fits = f", {USABLE_SHARE * limit / GB:.1f} of {limit / GB:.1f} GB usable" if limit else ""
+    header = "  " + f"{'':<9}" + "".join(f"{name:>13}" for name in MEMORY_COLUMNS) + "   sequences at once"
+    return [
+        f"memory of one {made.machine.device.name}, GB, {made.memory[0].layout.devices} devices{fits}",
+        header,
+        *(_memory_row(line, chosen=line == made.chosen) for line in made.memory),
+    ]
+
+
+def _memory_row(line: MemoryLine, *, chosen: bool) -> str:
+    values = [getattr(line.memory, name) / GB for name in MEMORY_COLUMNS]
+    words = [str(line.layout.micro_batch)]
+    if line.layout.checkpointing:
+        words.append("activations computed again")
+    if line.fits is False:
+        words.append("does not fit")
+    if chosen:
+        words.append("<- chosen")
+    return (
+        f"  ZeRO-{line.layout.zero_stage:<4}"
+        + "".join(f"{value:>13.3f}" for value in values)
+        + "   "
+        + ", ".join(words)
+    )
+
+
+def _disk(made: Plan) -> list[str]:
+    free = made.machine.free_bytes
+    rows = [_row(line.name, _bytes(line.figure), "", line.figure) for line in made.disk]
+    total = Figure(
+        value=total_bytes(made.disk),
+        basis=f"free: {free / GB:.1f} GB" if free is not None else "the workspace must hold it",
+    )
+    return ["disk", *rows, _row("together", _bytes(total), "", total)]
+
+
+def _times(made: Plan) -> list[str]:
+    lines = ["time", *(_row(line.name, _duration(line.figure.value), "", line.figure) for line in made.times)]
+    if made.goal == "Train" and made.device_hours.value is not None:
+        unit = "GPU hours" if made.machine.device.is_gpu else "core hours"
+        lines.append(_row(unit, f"{made.device_hours.value:,.1f}", "", made.device_hours))
+        if made.machine.device.is_gpu and made.cost.value is not None:
+            source = (
+                f"{made.cost.basis} ({PRICE_SOURCE})"
+                if made.machine.price_per_device_hour == made.machine.device.price_per_hour
+                else made.cost.basis
+            )
+            lines.append(_row("cost", f"{made.cost.value:,.0f} USD", "", Figure(value=made.cost.value, basis=source)))
+    return lines
+
+
+def _mission(made: Plan) -> list[str]:
+    if not made.mission:
+        return []
+    rows = [_row(line.name, _exact_duration(line), "", line.figure) for line in made.mission]
+    return ["by the mission's formulas (rows, not tokens: docs/way_of_a_run.md)", *rows]
+
+
+def _number(figure: Figure) -> str:
+    if figure.value is None:
+        return ""
+    return f"{figure.value:,.0f}" if float(figure.value).is_integer() or figure.value > 1000 else f"{figure.value:,.3g}"
+
+
+def _bytes(figure: Figure) -> str:
+    if figure.value is None:
+        return ""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if figure.value >= size:
+            return f"{figure.value / size:,.1f} {unit}"
+    return f"{figure.value / 1000:,.1f} kB"
+
+
+def _duration(seconds: float | None) -> str:
+    """Two largest units: 3 d 4 h, 2 h 5 m, 12 m 3 s, 8.4 s."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    units = list(_units(round(seconds)))
+    return " ".join(f"{count:,} {unit}" for count, unit in units[:2])
+
+
+def _units(seconds: int) -> Iterator[tuple[int, str]]:
+    started = False
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        started = started or count > 0
+        if started:
+            yield count, unit
+
+
+def _exact_duration(line: Line) -> str:
+    """Preparation in hours, training in seconds and days, as the mission states them."""
+    seconds = line.figure.value or 0.0
+    if line.name == "prepare":
+        return f"{seconds / 3600:,.2f} h"
+    return f"{seconds:,.2f} s, {seconds / 86_400:,.2f} d"

@@ -1,0 +1,71 @@
+"""How long each stage takes: measured CPU time per exchange over the cores, and the arithmetic of training over the devices."""
+
+from __future__ import annotations
+
+from trainwright.api import Spec
+from trainwright.contract import stages_of
+from trainwright.plan import rates
+from trainwright.plan.amounts import Amounts
+from trainwright.plan.values import Facts, Figure, Line, Machine, unknown
+
+FORWARD_FLOPS = 2
+"""Operations per parameter and token: one multiplication, one addition."""
+
+
+def time_lines(
+    spec: Spec, facts: Facts, amounts: Amounts, machine: Machine, tokens: Figure, trainable: Figure
+) -> tuple[Line, ...]:
+    """One line per stage of the run; what cannot be estimated says why. `tokens` are those of the whole training."""
+    return tuple(
+        Line(name=stage.name, figure=_of_stage(stage.name, spec, facts, amounts, machine, tokens, trainable))
+        for stage in stages_of(spec)
+    )
+
+
+def _of_stage(
+    name: str, spec: Spec, facts: Facts, amounts: Amounts, machine: Machine, tokens: Figure, trainable: Figure
+) -> Figure:
+    if name == "train":
+        return training_seconds(spec, facts, machine, tokens, trainable)
+    if name in rates.CPU_US_PER_EXCHANGE:
+        return _of_rows(rates.CPU_US_PER_EXCHANGE[name], amounts.exchanges, machine)
+    reasons = {
+        "weights": "depends on the network, or on the size of a file to copy",
+        "evaluate": "depends on the length of the answers",
+        "export": "depends on the disk",
+        "report": "a few seconds",
+    }
+    return Figure(value=None, basis=f"not estimated: {reasons[name]}")
+
+
+def _of_rows(us_per_exchange: float, exchanges: Figure, machine: Machine) -> Figure:
+    if exchanges.value is None:
+        return exchanges
+    cores = machine.cores * machine.machines
+    where = f"{machine.machines} × {machine.cores:g} cores" if machine.machines > 1 else f"{machine.cores:g} cores"
+    return Figure(
+        value=exchanges.value * us_per_exchange / 1e6 / cores,
+        basis=f"estimated: {us_per_exchange:g} µs of one core an exchange, {where}",
+    )
+
+
+def training_seconds(spec: Spec, facts: Facts, machine: Machine, tokens: Figure, trainable: Figure) -> Figure:
+    """Operations of all tokens ÷ (peak × utilisation × devices).
+
+    A token costs 6 operations per parameter: 2 forward, 4 backward (Kaplan et al., 2020, arXiv:2001.08361, section 2.1). With LoRA the
+    frozen weights need no gradient of their own: 4, and 6 for the adapters. Attention's own operations are left out: 12 · layers ·
+    width · length a token, 1 % for Llama 3.2 3B at 200 tokens a conversation.
+    """
+    if facts.shape is None or trainable.value is None:
+        return Figure(value=None, basis=facts.shape_basis)
+    if tokens.value is None:
+        return tokens
+    device = machine.device
+    if spec.training.precision == "fp32" and device.is_gpu:
+        return unknown(f"no fp32 rate of {device.name} is known")
+    per_token = 2 * FORWARD_FLOPS * facts.shape.parameters + FORWARD_FLOPS * trainable.value
+    if spec.training.lora is not None:
+        per_token += 2 * FORWARD_FLOPS * trainable.value
+    rate = device.flops * device.utilisation * machine.devices
+    basis = f"{per_token:.3g} operations a token ÷ ({machine.devices} × {device.flops / 1e12:g} TFLOPS × {device.utilisation:g})"
+    return Figure(value=per_token * tokens.value / rate, basis=f"estimated: {basis}; {device.source}")
