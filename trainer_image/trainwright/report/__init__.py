@@ -1,7 +1,7 @@
 """report: the finished stages → `report.html` for people and `metrics.json` for programs.
 
-Reads done.json and the files beside it of every stage the run has; any of them may be absent (another goal, the index off).
-Run alone: python -m trainwright report --config run.json
+Reads done.json and the files beside it of every stage the run has; any of them may be absent (another goal, the index
+off). Run alone: python -m trainwright report --config run.json
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """metrics.json: the run's figures for programs, parted so that two runs can be compared.
 
-`figures` is equal for equal inputs, however often the run was stopped; everything that depends on the clock, the machine or
-the place stands under `times`, `places`, `plan` and `lineage` instead, at the same path as in its stage.
+`figures` is equal for equal inputs, however often the run was stopped; everything that depends on the clock, the
+machine or the place stands under `times`, `places`, `plan` and `lineage` instead, at the same path as in its stage.
 """
 
 from __future__ import annotations

@@ -37,7 +37,11 @@ def write_page(config: RunConfig, inputs: Inputs, output: Path, *, examples: boo
 def render(outputs: Outputs) -> str:
     """The page as text."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     values: dict[str, Any] = {"name": outputs.config.name, "metrics": metrics_of(outputs)}
     return environment.get_template("report.html.j2").render(values)
