@@ -29,8 +29,8 @@ from trainwright.index import vectors
 TABLE = "exchanges"
 FINGERPRINT = b"trainwright.fingerprint"
 INDEX_FROM_ROWS = 500_000
-"""Below it every vector is compared: 0.6 µs a row, 0.3 s here; above it an approximate index pays its memory and
-error.""" WAIT_S = 600.0
+"""Below it every vector is compared, at 0.6 µs of CPU a row; above it an approximate index pays its memory and error."""
+WAIT_S = 600.0
 
 
 def load(folder: Path, store: Path) -> bool:

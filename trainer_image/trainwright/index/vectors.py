@@ -45,11 +45,16 @@ def batch_of(exchanges: pl.DataFrame, vectors: npt.NDArray[np.float32]) -> pa.Re
 
 
 def write_part(batches: Iterator[pa.RecordBatch], width: int, path: Path) -> None:
-    """Write one part; the name appears only when the file is whole. Vectors are left as they are: they do not
-    compress.""" path.parent.mkdir(parents=True, exist_ok=True) temporary = path.with_suffix(".tmp") compression =
-    dict.fromkeys(schema_of(width).names, "zstd") | {"vector": "none"} compression["vector.list.element"] = "none"
-    with pq.ParquetWriter( temporary, schema_of(width), compression=compression, use_dictionary=["source", "split"] )
-    as file: for batch in batches: file.write_batch(batch) temporary.replace(path)
+    """Write one part; the name appears only when the file is whole. Vectors stay as they are: they do not compress."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    compression = dict.fromkeys(schema_of(width).names[:-1], "zstd") | {"vector.list.element": "none"}
+    with pq.ParquetWriter(
+        temporary, schema_of(width), compression=compression, use_dictionary=["source", "split"]
+    ) as file:
+        for batch in batches:
+            file.write_batch(batch)
+    temporary.replace(path)
 
 
 def read_parts(folder: Path) -> Iterator[pa.RecordBatch]:
