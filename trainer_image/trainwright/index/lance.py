@@ -29,7 +29,7 @@ from trainwright.index import vectors
 TABLE = "exchanges"
 FINGERPRINT = b"trainwright.fingerprint"
 INDEX_FROM_ROWS = 500_000
-"""Below it all vectors are compared, at 0.6 µs of CPU a row; above it an approximate index pays its memory and error."""
+"""Below it all vectors are compared, 0.6 µs of CPU each; above it an approximate index pays its memory and error."""
 WAIT_S = 600.0
 
 
