@@ -73,8 +73,8 @@ class StageSettings(ApiModel):
     """Where one stage works, over what holds for all."""
 
     shards: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Pods that share the partitions (which ingest makes from the data alone), for ingest, prepare, tokenize, index and
-    evaluate; absent: the plan's."""
+    """Pods that share the partitions (which ingest makes from the data alone), for ingest, prepare, tokenize, index
+    and evaluate; absent: the plan's."""
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None
     """GPUs per pod, for prepare, index and evaluate; absent: 0."""
     resources: Annotated[Resources, Field(default_factory=Resources)]
@@ -112,8 +112,8 @@ class Stages(ApiModel):
 
 
 class Workspace(ApiModel):
-    """Where stages meet. Absent: a claim of the run's own, sized by the plan, gone with its owners. A claim named here or a
-    uri outlives the run and is reused from."""
+    """Where stages meet. Absent: a claim of the run's own, sized by the plan, gone with its owners. A claim named
+    here or a uri outlives the run and is reused from."""
 
     claim_name: ObjectName | None = None
     """A ReadWriteMany claim; later runs reuse the finished stages in it."""
@@ -157,7 +157,8 @@ class Weaviate(ApiModel):
 
 
 class Credential(ApiModel):
-    """How to reach the URIs that begin with a prefix; the longest prefix wins. On one machine your own environment does this."""
+    """How to reach the URIs that begin with a prefix; the longest prefix wins. On one machine your own environment
+    does this."""
 
     prefix: Annotated[
         str,
@@ -223,8 +224,8 @@ class Cluster(ApiModel):
     gpu_resource: Annotated[str, Field(min_length=1, max_length=253)] = "nvidia.com/gpu"
     """Name of the extended resource."""
     network: Literal["tcp", "efa", "infiniband", "gke"] = "tcp"
-    """How gradients travel. All but tcp are manifests that no hardware here has tried; infiniband needs a namespace exempt
-    from Pod Security restricted."""
+    """How gradients travel. All but tcp are manifests that no hardware here has tried; infiniband needs a namespace
+    exempt from Pod Security restricted."""
     micro_batch: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Sequences per GPU at once; absent: the plan's, halved once after out-of-memory."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] | None = None
@@ -240,7 +241,8 @@ class Cluster(ApiModel):
     credentials: Annotated[list[Credential], Field(max_length=16), *keyed("prefix")] = []
     """By prefix of the URI; empty: the pods' workload identity."""
     queue_name: LabelValue | None = None
-    """Kueue's LocalQueue, the label kueue.x-k8s.io/queue-name of each Job; absent: the run's own label of that name."""
+    """Kueue's LocalQueue, the label kueue.x-k8s.io/queue-name of each Job; absent: the run's own label of that
+    name."""
     priority_class_name: ObjectName | None = None
     """Of every pod."""
     node_selector: Labels = {}
@@ -260,8 +262,8 @@ class Cluster(ApiModel):
     env: Annotated[list[EnvVar], Field(max_length=64), *keyed("name")] = []
     """Variables of every pod (NCCL_*, proxies)."""
     stall_timeout: Duration | None = None
-    """The gang is restarted after no step for so long; absent: 10 times the median step, at least 5 minutes, and off with
-    training.command. A rank without heartbeat is found in 30 s."""
+    """The gang is restarted after no step for so long; absent: 10 times the median step, at least 5 minutes, and
+    off with training.command. A rank without heartbeat is found in 30 s."""
     runtime_class_name: ObjectName | None = None
     """Of every pod."""
     scheduler_name: ObjectName | None = None

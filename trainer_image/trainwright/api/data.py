@@ -41,7 +41,8 @@ class Columns(ApiModel):
     history: Column | None = None
     """Earlier turns, before prompt: a list of messages or of [prompt, response] pairs."""
     role: Column | None = None
-    """Who speaks: key of a message, or column of an utterance. user, assistant, system, tool and their usual names are known."""
+    """Who speaks: key of a message, or column of an utterance. user, assistant, system, tool and their usual names
+    are known."""
     roles: Annotated[
         dict[
             Annotated[str, Field(min_length=1, max_length=128)],
@@ -49,8 +50,9 @@ class Columns(ApiModel):
         ],
         Field(max_length=16, json_schema_extra=_ROLE_NAMES),
     ] = {}
-    """Names of your own, as in {agent: assistant}; quote y, n and 0777. Values that neither knows are speakers: neighbouring
-    utterances of one are joined by a space, every exchange becomes a row, its conversation the group."""
+    """Names of your own, as in {agent: assistant}; quote y, n and 0777. Values that neither knows are speakers:
+    neighbouring utterances of one are joined by a space, every exchange becomes a row, its conversation the
+    group."""
     content: Column | None = None
     """What is said: key of a message, or column of an utterance."""
     order: Column | None = None
@@ -66,7 +68,8 @@ class Columns(ApiModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="columns-one",
-            cel="[has(self.text), has(self.prompt), has(self.messages), has(self.conversation)].filter(x, x).size() == 1",
+            cel="[has(self.text), has(self.prompt), has(self.messages), has(self.conversation)]"
+            ".filter(x, x).size() == 1",
             holds=lambda s: count(s, "text", "prompt", "messages", "conversation") == 1,
             message="give exactly one of text, prompt, messages, conversation",
         ),
@@ -97,15 +100,15 @@ class Source(ApiModel):
     """Absent: the usual shapes are recognised (messages, conversations, prompt/response, instruction/input/output,
     question/answer, text); plan says which."""
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
-    """Times each row is seen per epoch: the whole part repeats it, the fraction takes rows by hash(seed, id), the same in
-    each epoch. Evaluation ignores it."""
+    """Times each row is seen per epoch: the whole part repeats it, the fraction takes rows by hash(seed, id), the
+    same in each epoch. Evaluation ignores it."""
     max_rows: RowCount | None = None
     """At most so many exchanges, a seeded sample; absent: all."""
     license: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """SPDX identifier, for the cards of model and data."""
     use: Literal["Train", "Validation", "Test"] | None = None
-    """Train: never split off, else treated like all. Validation, Test: cleaned and redacted like all, counted by every
-    filter, dropped by none. Absent: data.split decides."""
+    """Train: never split off, else treated like all. Validation, Test: cleaned and redacted like all, counted by
+    every filter, dropped by none. Absent: data.split decides."""
 
 
 class Audit(ApiModel):
@@ -118,8 +121,8 @@ class Audit(ApiModel):
     max_sentiment_share: Share | None = None
     """Largest share of exchanges that one sentiment may have; absent: no limit."""
     max_group_gap: Share | None = None
-    """Largest gap in the share of negative replies between a demographic group and the rest, violated when the interval's
-    lower end is above it; absent: no limit."""
+    """Largest gap in the share of negative replies between a demographic group and the rest, violated when the
+    interval's lower end is above it; absent: no limit."""
     max_offensive_share: Share | None = None
     """Largest share of offensive exchanges left; absent: no limit."""
     max_personal_data_share: Share | None = None
@@ -127,8 +130,8 @@ class Audit(ApiModel):
     min_rows: RowCount | None = None
     """Fewest training exchanges left; absent: no limit."""
     decisions: Uri | None = None
-    """A reviewed list: CSV of content key, decision (keep, drop, edit), text. Where no such file is yet, a warning says so;
-    a failed audit writes the list to review."""
+    """A reviewed list: CSV of content key, decision (keep, drop, edit), text. Where no such file is yet, a warning
+    says so; a failed audit writes the list to review."""
 
 
 class Split(ApiModel):

@@ -16,8 +16,8 @@ def _is_on_scale(gate: Json) -> bool:
 
 
 class Gate(ApiModel):
-    """A limit for the winner, judged once, on the test rows. Missed: the run fails with reason QualityGate and exports
-    nothing; status.best.uri names the weights."""
+    """A limit for the winner, judged once, on the test rows. Missed: the run fails with reason QualityGate and
+    exports nothing; status.best.uri names the weights."""
 
     metric: Literal["loss", "perplexity", "bleu", "rouge1", "rouge2", "rougeL", "probes"]
     """Loss in nats per token; bleu, rouge and probes go from 0 to 1."""
@@ -71,8 +71,8 @@ class Evaluation(ApiModel):
     ]
     """What is computed."""
     every: StepCount | None = None
-    """Steps between validations, each of which is a candidate for the result; the last step always is. Absent: ten, evenly
-    spread."""
+    """Steps between validations, each of which is a candidate for the result; the last step always is. Absent: ten,
+    evenly spread."""
     keep: Annotated[int, Field(ge=1, le=100)] = 1
     """Candidates kept, by validation loss (weights only; with LoRA the adapter), besides the last."""
     max_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 2_000
@@ -86,8 +86,8 @@ class Evaluation(ApiModel):
 
 
 class Output(ApiModel):
-    """Where the result goes: weights (safetensors), tokenizer, cards, lineage, report.html and metrics.json; for PrepareData
-    the rows, for Evaluate the report."""
+    """Where the result goes: weights (safetensors), tokenizer, cards, lineage, report.html and metrics.json; for
+    PrepareData the rows, for Evaluate the report."""
 
     uri: OutputUri
     """Written once, whole or not at all."""

@@ -55,18 +55,18 @@ class Model(ApiModel):
     """The model to start from: existing weights, or a shape."""
 
     from_: Annotated[Uri | None, Field(alias="from")] = None
-    """Weights: a folder, a repository with safetensors, or one .gguf file. hf://ORG/NAME@REVISION pins a revision; without
-    it the one found at the first start is pinned."""
+    """Weights: a folder, a repository with safetensors, or one .gguf file. hf://ORG/NAME@REVISION pins a revision;
+    without it the one found at the first start is pinned."""
     scratch: Scratch | None = None
     """Random weights of this shape, instead of existing ones."""
     tokenizer: Tokenizer | None = None
     """Another tokenizer than the model's own; absent: the model's own. Required with scratch."""
     chat_template: Literal["llama3", "chatml"] | None = None
-    """How turns become tokens, the same in train, evaluate, chat and export; absent: the tokenizer's own, else llama3 for
-    Llama shapes and chatml for others."""
+    """How turns become tokens, the same in train, evaluate, chat and export; absent: the tokenizer's own, else
+    llama3 for Llama shapes and chatml for others."""
     system_prompt: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
-    """For rows without a system turn; absent: none, and the exported template inserts none either (an own template that
-    inserts one is replaced by chatml or llama3, and plan says so)."""
+    """For rows without a system turn; absent: none, and the exported template inserts none either (an own template
+    that inserts one is replaced by chatml or llama3, and plan says so)."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="model-one",

@@ -61,7 +61,8 @@ class Relevance(ApiModel):
     max_chars: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
     """Longest row that stays, characters."""
     max_symbol_share: Share = 0.3
-    """Largest share of characters that are neither letters, digits nor spaces (a mild form of Gopher's symbol rule)."""
+    """Largest share of characters that are neither letters, digits nor spaces (a mild form of Gopher's symbol
+    rule)."""
     max_repeat_share: Share = 0.3
     """Largest share of repeated n-grams (Gopher, arXiv 2112.11446, has 0.2 for 2-grams)."""
     incomplete: Literal["Keep", "Drop"] = "Keep"
@@ -73,13 +74,14 @@ class Relevance(ApiModel):
 
 
 class Offensive(ApiModel):
-    """Hate speech, profanity and threats, found by a lexicon with word boundaries and, where it is ambiguous, a learned score."""
+    """Hate speech, profanity and threats, found by a lexicon with word boundaries and, where it is ambiguous, a
+    learned score."""
 
     enabled: bool = True
     """Switches the step."""
     action: Literal["Drop", "Cut", "NoTrain", "Mask", "Keep"] = "Drop"
-    """Drop: the conversation goes. Cut: what stands before the hit stays. NoTrain: the turn stays, without loss. Mask: the
-    words are masked. Keep: hits are only counted."""
+    """Drop: the conversation goes. Cut: what stands before the hit stays. NoTrain: the turn stays, without loss.
+    Mask: the words are masked. Keep: hits are only counted."""
     threshold: Share = 0.8
     """Learned score from which an ambiguous word is a hit."""
     lexicon: Uri | None = None
@@ -87,7 +89,8 @@ class Offensive(ApiModel):
 
 
 class PersonalData(ApiModel):
-    """E-mail addresses, phone, card and account numbers, IP addresses and national identifiers; not names of people."""
+    """E-mail addresses, phone, card and account numbers, IP addresses and national identifiers; not names of
+    people."""
 
     enabled: bool = True
     """Switches the step."""
@@ -110,7 +113,8 @@ class Deduplicate(ApiModel):
     enabled: bool = True
     """Switches the step."""
     near: Share = 0.7
-    """Jaccard similarity of the byte 5-grams of two exchanges from which they are the same; 0: exact duplicates only."""
+    """Jaccard similarity of the byte 5-grams of two exchanges from which they are the same; 0: exact duplicates
+    only."""
     semantic: Share = 0.0
     """Cosine similarity of the embeddings of two exchanges from which they are the same; 0: off."""
 

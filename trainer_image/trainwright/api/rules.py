@@ -1,8 +1,9 @@
 """What every object of the API is made of: `ApiModel`, a strict pydantic model in camelCase, and `Rule`.
 
 A rule is said once, as CEL for the API server and as a Python predicate over the same JSON, and hangs on the lowest
-object it concerns. pydantic checks shapes, bounds and scalars; `trainwright.api.problems` evaluates the rules, so that
-one pass over a file finds all its errors, and a resolved spec read back from run.json is not judged by what it spells out.
+object it concerns. pydantic checks shapes, bounds and scalars; `trainwright.api.validation` evaluates the rules, so
+that one pass over a file finds all its errors, and a resolved spec read back from run.json, which spells out every
+default, is not judged as if a user had written it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class UpdateRule:
 
 
 class ApiModel(BaseModel):
-    """Base of all objects of the API: camelCase outside, snake_case inside, frozen, unknown fields refused, null is absent."""
+    """Base of all objects of the API: camelCase outside, snake_case inside, frozen, unknown fields refused, null is
+    absent."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -56,6 +58,7 @@ class ApiModel(BaseModel):
         frozen=True,
         alias_generator=to_camel,
         serialize_by_alias=True,
+        defer_build=True,
         allow_inf_nan=False,
         protected_namespaces=(),
     )
@@ -88,7 +91,8 @@ def count(value: Json, *names: str) -> int:
 
 
 def keyed(key: str) -> tuple[Any, Any]:
-    """Make the metadata of a list whose items are told apart by `key`: none may stand twice, their order means nothing."""
+    """Make the metadata of a list whose items are told apart by `key`: none may stand twice, their order means
+    nothing."""
 
     def check(items: Sequence[Any]) -> Sequence[Any]:
         names = [getattr(item, key) for item in items]

@@ -12,7 +12,7 @@ from trainwright.api.data import Data
 from trainwright.api.evaluation import Evaluation, Output
 from trainwright.api.model import Model
 from trainwright.api.rules import ApiModel, Json, Rule, UpdateRule, has
-from trainwright.api.scalars import Seconds
+from trainwright.api.scalars import NAME_MESSAGE, NAME_PATTERN, Seconds, text_like
 from trainwright.api.status import Status
 from trainwright.api.training import Checkpoint, Training
 from trainwright.api.vector_store import VectorStore
@@ -66,12 +66,13 @@ def _fixed(name: str) -> UpdateRule:
 
 
 class Spec(ApiModel):
-    """What is made (goal, model, data, vectorStore, training, evaluation, output), where it runs (cluster), and how the run
-    is treated (the rest)."""
+    """What is made (goal, model, data, vectorStore, training, evaluation, output), where it runs (cluster), and how
+    the run is treated (the rest)."""
 
     goal: Literal["Train", "PrepareData", "Evaluate"] = "Train"
-    """Train: all stages. PrepareData: ingest, prepare, index, and export of the rows; no model. Evaluate: weights, ingest,
-    prepare, tokenize, evaluate. report is always made and adds report.html and metrics.json to the output."""
+    """Train: all stages. PrepareData: ingest, prepare, index, and export of the rows; no model. Evaluate: weights,
+    ingest, prepare, tokenize, evaluate. report is always made and adds report.html and metrics.json to the
+    output."""
     model: Model | None = None
     """The model to start from; required unless goal is PrepareData."""
     data: Data
@@ -83,7 +84,8 @@ class Spec(ApiModel):
     evaluation: Annotated[Evaluation, Field(default_factory=Evaluation)]
     """How the model is judged."""
     output: Output | None = None
-    """Absent: WORKDIR/model on one machine, the workspace on a cluster (gone with the run unless the workspace is named)."""
+    """Absent: WORKDIR/model on one machine, the workspace on a cluster (gone with the run unless the workspace is
+    named)."""
     cluster: Annotated[Cluster, Field(default_factory=Cluster)]
     """Where it runs."""
     checkpoint: Annotated[Checkpoint, Field(default_factory=Checkpoint)]
@@ -187,7 +189,8 @@ class Spec(ApiModel):
 
     @property
     def epochs(self) -> float | None:
-        """Passes over the training rows: as given, else 3 for Finetune and 1 for Pretrain; None where maxSteps ends the run."""
+        """Passes over the training rows: as given, else 3 for Finetune and 1 for Pretrain; None where maxSteps ends
+        the run."""
         if self.training.max_steps is not None:
             return None
         return self.training.epochs or {"Finetune": 3.0, "Pretrain": 1.0}[self.objective]
@@ -202,8 +205,8 @@ class Metadata(ApiModel):
 
     model_config = {**ApiModel.model_config, "extra": "ignore"}
 
-    name: str
-    """The run's name."""
+    name: Annotated[str, *text_like("name", NAME_PATTERN, NAME_MESSAGE, 253)]
+    """The run's name: 1 to 40 characters of a-z, 0-9 and '-', beginning with a letter."""
     namespace: str | None = None
     """Its namespace; ignored on one machine."""
     labels: dict[str, str] = {}
@@ -230,8 +233,8 @@ class TrainingRun(ApiModel):
 def resolve(spec: Spec) -> Spec:
     """Fill in every default that is a literal, so that two specs that mean the same dump equally.
 
-    Defaults that depend on data or model (batchTokens, sequenceLength, a revision) stay absent: the stage that needs one
-    computes and records it.
+    Defaults that depend on data or model (batchTokens, sequenceLength, a revision) stay absent: the stage that needs
+    one computes and records it.
     """
     training = spec.training.model_copy(
         update={"objective": spec.objective, "learning_rate": spec.peak_learning_rate, "epochs": spec.epochs}

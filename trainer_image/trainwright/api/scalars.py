@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 NAME_PATTERN = r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?"
@@ -27,7 +27,7 @@ def text_like(
 ) -> tuple[Any, ...]:
     """Make the metadata of a text that `pattern` must match whole.
 
-    With `cluster_message`, values that are paths on one machine are refused where the validation context says `cluster`.
+    With `cluster_message`, paths on one machine are refused where the validation context says `cluster`.
     """
     expression, local = re.compile(pattern), re.compile(LOCAL_PATTERN)
 
@@ -46,7 +46,7 @@ def text_like(
 
 
 def broken(rule: str, message: str) -> PydanticCustomError:
-    """Make the error of a broken rule; `trainwright.api.problems` reads rule and message from it."""
+    """Make the error of a broken rule; `trainwright.api.validation` reads rule and message from it."""
     return PydanticCustomError("rule", "{message}", {"rule": rule, "message": message})
 
 
@@ -77,10 +77,12 @@ def _check_label_keys(value: Mapping[str, str]) -> Mapping[str, str]:
     return value
 
 
-def _check_quantity(value: int | str) -> int | str:
-    if isinstance(value, str) and not re.fullmatch(QUANTITY_PATTERN, value):
-        raise broken("quantity", QUANTITY_MESSAGE)
-    return value
+def _check_quantity(value: Any) -> int | str:
+    if isinstance(value, str) and len(value) <= 32 and re.fullmatch(QUANTITY_PATTERN, value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise broken("quantity", QUANTITY_MESSAGE)
 
 
 LABEL_KEY_MESSAGE = "is no label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.'"
@@ -96,6 +98,7 @@ _LABEL_KEYS = {
 }
 _QUANTITY = {
     "x-kubernetes-int-or-string": True,
+    "maxLength": 32,
     "x-kubernetes-validations": [
         {
             "rule": f"type(self) == int ? self >= 0 : self.matches({cel_text(f'^({QUANTITY_PATTERN})$')})",
@@ -173,11 +176,7 @@ Annotations = Annotated[
     Field(max_length=32, json_schema_extra=_LABEL_KEYS),
     AfterValidator(_check_label_keys),
 ]
-Quantity = Annotated[
-    Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=32)],
-    AfterValidator(_check_quantity),
-    Field(json_schema_extra=_QUANTITY),
-]
+Quantity = Annotated[int | str, PlainValidator(_check_quantity), WithJsonSchema(_QUANTITY)]
 Share = Annotated[float, Field(ge=0, le=1)]
 RowCount = Annotated[int, Field(ge=1, le=2_000_000_000)]
 Seconds = Annotated[int, Field(ge=0, le=2_000_000_000)]

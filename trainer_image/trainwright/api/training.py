@@ -1,4 +1,5 @@
-"""`spec.training`: the mathematics of the training, and `spec.checkpoint`. Nothing here depends on the number of machines."""
+"""`spec.training`: the mathematics of the training, and `spec.checkpoint`. Nothing here depends on the number of
+machines."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ class Training(ApiModel):
     """The mathematics of the training."""
 
     objective: Literal["Pretrain", "Finetune"] | None = None
-    """Pretrain: loss on every token. Finetune: on responses. Absent: Finetune with model.from, Pretrain with model.scratch."""
+    """Pretrain: loss on every token. Finetune: on responses. Absent: Finetune with model.from, Pretrain with
+    model.scratch."""
     lora: Lora | None = None
     """Train adapters; absent: all weights."""
     epochs: Annotated[float, Field(gt=0, le=10_000)] | None = None
@@ -53,8 +55,8 @@ class Training(ApiModel):
     max_steps: StepCount | None = None
     """Optimiser steps, instead of epochs."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Its peak; absent: 2e-5 for all weights (Llama 2, arXiv 2307.09288), 2e-4 for LoRA (QLoRA, arXiv 2305.14314), 3e-4
-    from scratch (LLaMA, arXiv 2302.13971)."""
+    """Its peak; absent: 2e-5 for all weights (Llama 2, arXiv 2307.09288), 2e-4 for LoRA (QLoRA, arXiv 2305.14314),
+    3e-4 from scratch (LLaMA, arXiv 2302.13971)."""
     schedule: Literal["Cosine", "Linear", "Constant"] = "Cosine"
     """After warm-up; Cosine and Linear end at 0."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.03
@@ -66,11 +68,11 @@ class Training(ApiModel):
     clip_norm: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """The gradient's norm is clipped to it (LLaMA, arXiv 2302.13971)."""
     batch_tokens: Annotated[int, Field(ge=128, le=100_000_000)] | None = None
-    """Tokens per optimiser step over all GPUs; their number changes the speed, not this. Absent: the power of two that gives
-    about 1,000 steps, from 8,192 to 524,288; plan shows it."""
+    """Tokens per optimiser step over all GPUs; their number changes the speed, not this. Absent: the power of two
+    that gives about 1,000 steps, from 8,192 to 524,288; plan shows it."""
     sequence_length: Annotated[int, Field(ge=32, le=1_048_576)] | None = None
-    """Tokens per sequence; absent: 2,048, or the model's limit if smaller. Longer conversations are cut at the borders of
-    exchanges into windows that repeat the system turn."""
+    """Tokens per sequence; absent: 2,048, or the model's limit if smaller. Longer conversations are cut at the
+    borders of exchanges into windows that repeat the system turn."""
     truncation: Literal["Drop", "KeepEnd", "Fail"] = "Drop"
     """One exchange longer than sequenceLength: Drop it, KeepEnd (the front of its prompt goes) or Fail; counted."""
     packing: bool = True
@@ -82,12 +84,12 @@ class Training(ApiModel):
     early_stopping: EarlyStopping | None = None
     """Absent: off."""
     resume_from: OutputUri | None = None
-    """A checkpoint of another run (its status.checkpoint.uri): weights, optimiser, position. To start anew from weights use
-    model.from."""
+    """A checkpoint of another run (its status.checkpoint.uri): weights, optimiser, position. To start anew from
+    weights use model.from."""
     command: Annotated[list[Annotated[str, Field(max_length=32_768)]], Field(min_length=1, max_length=64)] | None = None
-    """Your own script under torchrun instead of our loop. $(TRAINWRIGHT_DATA) (rows as Parquet), $(TRAINWRIGHT_MODEL) and
-    $(TRAINWRIGHT_OUTPUT) are filled in and set in its environment; the transformers folder it leaves in the last is the only
-    candidate."""
+    """Your own script under torchrun instead of our loop. $(TRAINWRIGHT_DATA) (rows as Parquet),
+    $(TRAINWRIGHT_MODEL) and $(TRAINWRIGHT_OUTPUT) are filled in and set in its environment; the transformers
+    folder it leaves in the last is the only candidate."""
     image: ImageRef | None = None
     """Image for command; absent: the trainer image. Ignored on one machine."""
     code: Uri | None = None

@@ -35,8 +35,8 @@ class ExternalWeaviate(ApiModel):
 
 
 class VectorStore(ApiModel):
-    """Embeddings of the training rows, to search in. Without external: LanceDB on one machine, a Weaviate of the run's own
-    on a cluster (cluster.weaviate)."""
+    """Embeddings of the training rows, to search in. Without external: LanceDB on one machine, a Weaviate of the
+    run's own on a cluster (cluster.weaviate)."""
 
     enabled: bool = True
     """False: no embeddings, no store."""

@@ -1,0 +1,53 @@
+"""Ways over the models: their fields by the names users write, and the models inside them."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from trainwright.api.rules import ApiModel
+
+
+def fields(model: type[ApiModel]) -> dict[str, type[ApiModel] | None]:
+    """Name the fields of a model as users write them, each with the model inside it or inside its items, if any."""
+    return {field.alias or name: model_in(field.annotation) for name, field in model.model_fields.items()}
+
+
+def model_in(annotation: Any) -> type[ApiModel] | None:
+    """Find the model inside an annotation such as `list[Source]` or `Lora | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, ApiModel):
+        return annotation
+    return next((found for part in typing.get_args(annotation) if (found := model_in(part)) is not None), None)
+
+
+def model_at(model: type[ApiModel], path: tuple[str | int, ...]) -> type[ApiModel] | None:
+    """Find the model that a path leads to; None where it leads to a plain value or nowhere."""
+    found: type[ApiModel] | None = model
+    for name in path:
+        if isinstance(name, str) and found is not None:
+            found = fields(found).get(name)
+    return found
+
+
+def paths_to(model: type[ApiModel], name: str, prefix: str = "spec") -> Iterator[str]:
+    """Name every place where a field of this name is known, the outermost first."""
+    known = fields(model)
+    if name in known:
+        yield f"{prefix}.{name}"
+    for field, inner in known.items():
+        if inner is not None:
+            yield from paths_to(inner, name, f"{prefix}.{field}")
+
+
+def leads_on(value: Any, name: str | int) -> bool:
+    """Say whether a JSON value has this member or item."""
+    if isinstance(value, list):
+        return isinstance(name, int) and 0 <= name < len(value)
+    return isinstance(value, Mapping) and name in value
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Write a path as in `spec.data.sources[0].uri`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).removeprefix(".")
