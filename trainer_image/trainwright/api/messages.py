@@ -77,9 +77,9 @@ def _path(location: tuple[Any, ...], value: Any, *, ends_outside: bool) -> Path:
     return tuple(path)
 
 
-def _local_uri(given: str) -> str:
+def _local_uri(given: Any) -> str:
     """Guess the URI that was meant by a bare path."""
-    if "://" in given or any(character.isspace() for character in given):
+    if not isinstance(given, str) or "://" in given or re.search(r"\s", given):
         return ""
     return f"did you mean {'file://' if given.startswith('/') else './'}{given}?"
 
