@@ -115,6 +115,84 @@ def schema() -> None:
     typer.echo(schema.crd_yaml(), nl=False)
 
 
+@app.command()
+def plan(
+    file: RunFile,
+    workdir: Workdir = None,
+    gpu: Annotated[str | None, typer.Option(help="Plan for this GPU, such as A100-80GB.")] = None,
+    price: Annotated[float | None, typer.Option(help="Price of one device for an hour.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="At most so many exchanges of each source.")] = None,
+    mount: Mounts = None,
+) -> None:
+    """Say what a run needs: parameters, memory, disk, steps, time and cost. Nothing is downloaded or run."""
+    from trainwright import local
+
+    options = local.Options(workdir=workdir, sample=sample, mounts=_mounts(mount))
+    typer.echo(local.plan_file(file, options, gpu=gpu, price=price), nl=False)
+
+
+@app.command()
+def inspect(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Files or a data set, as in data.sources[].uri.")],
+    examples: Annotated[bool, typer.Option("--examples", help="Show the first rows as well.")] = False,
+    mount: Mounts = None,
+) -> None:
+    """Look at a source before training on it: columns, guessed mapping, bad lines, lengths."""
+    from trainwright import local
+    from trainwright.ingest import inspect_source
+
+    inspection = inspect_source(uri, local.configure_for(uri, mounts=_mounts(mount)))
+    for line in inspection.render(examples=examples):
+        typer.echo(line)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    workdir: Annotated[Path, typer.Option(help="Folder of a run.")],
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many exchanges.")] = 5,
+) -> None:
+    """Find the training exchanges nearest to a text."""
+    from trainwright import local
+    from trainwright.index import search
+
+    for hit in search(local.newest(workdir, "index").folder, text, limit):
+        typer.echo(f"{hit.score:.3f}  {hit.prompt!r} → {hit.response!r}  ({hit.source}, row {hit.row})")
+
+
+@app.command()
+def chat(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A trained model: WORKDIR/model.")],
+    once: Annotated[str | None, typer.Option(metavar="TEXT", help="Answer this and end.")] = None,
+) -> None:
+    """Talk to a trained model; it remembers the earlier turns. Ctrl-D ends."""
+    from trainwright.chat import Chat
+
+    talk = Chat(folder)
+    while True:
+        try:
+            said = once if once is not None else typer.prompt("you", prompt_suffix="> ")
+        except typer.Abort:
+            typer.echo()
+            return
+        for piece in talk.reply(said):
+            typer.echo(piece, nl=False)
+        typer.echo()
+        if once is not None:
+            return
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
+    examples: Annotated[bool, typer.Option(help="With rows and answers; --no-examples leaves them out.")] = True,
+) -> None:
+    """Make the report page of a run again from its finished stages."""
+    from trainwright import local
+
+    typer.echo(local.report_again(folder, examples=examples))
+
+
 def _stage(name: str | None) -> str | None:
     from trainwright.contract import STAGE
 

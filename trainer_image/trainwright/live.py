@@ -14,7 +14,6 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.text import Text
 
 from trainwright.artifacts import Artifact
-from trainwright.contract import RunConfig
 from trainwright.local import Step
 
 PLAIN_INTERVAL_S = 10.0
@@ -42,13 +41,9 @@ class PlainView:
         self._since = self._shown = 0.0
         self._stage = ""
 
-    def plan(self, config: RunConfig, steps: list[Step], text: str) -> None:
+    def plan(self, text: str) -> None:
         """Show the plan as it stands."""
-        self._say(f"{config.name}: {len(steps)} stages in {config.workdir}")
-        if text:
-            self._say(text)
-        for step in steps:
-            self._say(f"  {step.stage.name:<9} {foresight(step)}")
+        self._say(text)
 
     def started(self, step: Step) -> None:
         """Name the stage."""
@@ -84,14 +79,9 @@ class LiveView:
         self._task: TaskID | None = None
         self._since = 0.0
 
-    def plan(self, config: RunConfig, steps: list[Step], text: str) -> None:
-        """Show the plan and, for each stage, whether it is reused and why not."""
-        self.console.print(Text(config.name, style="bold"), Text(f"in {config.workdir}", style="dim"))
-        if text:
-            self.console.print(text, highlight=False, markup=False)
-        for step in steps:
-            style = "green" if step.artifact else "yellow" if step.changed else "dim"
-            self.console.print(Text(f"  {step.stage.name:<9} "), Text(foresight(step), style=style), sep="")
+    def plan(self, text: str) -> None:
+        """Show the plan, dimmed: the run itself is what counts."""
+        self.console.print(Text(text, style="dim"))
 
     def started(self, step: Step) -> None:
         """Open the stage's bar."""
@@ -135,15 +125,6 @@ class LiveView:
 class _Figures(ProgressColumn):
     def render(self, task: Any) -> Text:
         return Text(task.fields.get("figures", ""), style="cyan")
-
-
-def foresight(step: Step) -> str:
-    """Whether a stage is reused, and if not which of its inputs changed."""
-    if step.artifact is not None:
-        return f"reused ({step.key})"
-    if step.changed == ("unfinished",):
-        return "goes on" if step.stage.resumable else "starts again: it did not finish"
-    return f"runs again: {', '.join(step.changed)} changed" if step.changed else "runs"
 
 
 def figures(line: Mapping[str, Any]) -> str:

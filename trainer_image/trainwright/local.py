@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trainwright import artifacts, contract, launcher, storage
 from trainwright.api import TrainingRun, resolve
@@ -20,7 +20,11 @@ from trainwright.environment import cpu_quota, visible_gpus
 from trainwright.errors import BadInput, InvalidSpec
 from trainwright.stage_process import Job
 
+if TYPE_CHECKING:
+    from trainwright.plan import Plan
+
 RUN_FILE = "run.json"
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +50,25 @@ class Step:
     artifact: Artifact | None
     changed: tuple[str, ...]
 
+    @property
+    def will(self) -> str:
+        """What happens to it: reused, goes on, or will run."""
+        if self.artifact is not None:
+            return "reused"
+        return "goes on" if self.changed == (UNFINISHED,) and self.stage.resumable else "will run"
+
+    @property
+    def because(self) -> str:
+        """Why it is not reused; empty at the first run."""
+        if self.changed == (UNFINISHED,):
+            return "it did not finish"
+        return f"{', '.join(self.changed)} changed" if self.changed else ""
+
 
 class View(Protocol):
     """How the run is shown: a live view on a terminal, plain lines elsewhere."""
 
-    def plan(self, config: RunConfig, steps: list[Step], text: str) -> None:
+    def plan(self, text: str) -> None:
         """Show the plan before anything is spent."""
 
     def started(self, step: Step) -> None:
@@ -74,7 +92,7 @@ def run(run_file: Path, options: Options, view: View) -> Path:
     with artifacts.locked(config.workdir):
         _claim(config)
         steps = survey(config, fresh=options.fresh)
-        view.plan(config, steps, _plan_text(config, steps))
+        _show_plan(config, steps, view)
         finished: dict[str, Artifact] = {}
         for step in steps:
             finished[step.stage.name] = _ensure(config, step, finished, view)
@@ -124,7 +142,7 @@ def survey(config: RunConfig, *, fresh: tuple[str, ...] = ()) -> list[Step]:
         ingredients = {
             "fields": artifacts.projection(spec, stage.fields),
             "inputs": {name: keys[name] for name in stage.needs if name in keys},
-            "sources": {uri: _digests(uri, config) for uri in _uris(stage, config)},
+            "sources": dict(_sources(stage, config)),
             "sample": config.sample if stage.name == "ingest" else None,
         }
         key = keys[stage.name] = artifacts.key_of(stage, ingredients)
@@ -134,6 +152,51 @@ def survey(config: RunConfig, *, fresh: tuple[str, ...] = ()) -> list[Step]:
         changed = () if found else _changes(config.workdir, stage, key, ingredients, fresh)
         steps.append(Step(stage=stage, key=key, ingredients=ingredients, artifact=found, changed=changed))
     return steps
+
+
+def plan_file(run_file: Path, options: Options, *, gpu: str | None = None, price: float | None = None) -> str:
+    """The plan of a file as text: for this machine, or with `gpu` or a `cluster` for the cluster it describes."""
+    from trainwright import plan
+    from trainwright.plan import facts
+
+    config = configure(run_file, options)
+    cluster = config.spec.cluster
+    if gpu is None and cluster.nodes * cluster.gpus_per_node == 0:
+        return plan.render(plan_of(config, survey(config)))
+    machine = plan.cluster_machine(config.spec, gpu=gpu, price=price)
+    return plan.render(plan.plan(config.spec, facts.collect(config, {}), machine, name=config.name))
+
+
+def newest(workdir: Path, stage: str) -> Artifact:
+    """The output of a stage that finished last in a workdir.
+
+    Raises:
+        BadInput: there is none.
+    """
+    done = sorted((workdir / "stages" / stage).glob("*/done.json"), key=lambda path: path.stat().st_mtime)
+    found = artifacts.find(workdir, stage, done[-1].parent.name) if done else None
+    if found is None:
+        raise BadInput(
+            f"{workdir} has no finished stage {stage}", hint=f"trainwright run FILE --workdir {workdir} makes it"
+        )
+    return found
+
+
+def report_again(workdir: Path, *, examples: bool) -> Path:
+    """Make the report of a run anew from its finished stages and return the page's path."""
+    from trainwright import report
+
+    try:
+        config = RunConfig.model_validate_json((workdir / RUN_FILE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{workdir} is no folder of a run: {RUN_FILE} is not there or unreadable",
+            hint="name the --workdir of `trainwright run`",
+        ) from error
+    config = config.model_copy(update={"workdir": workdir.resolve()})
+    finished = {step.stage.name: step.artifact for step in survey(config) if step.artifact is not None}
+    report.run(config, finished, config.workdir, examples=examples)
+    return config.workdir / "report.html"
 
 
 def _load(run_file: Path) -> TrainingRun:
@@ -180,8 +243,14 @@ def _uris(stage: Stage, config: RunConfig) -> Iterator[str]:
     yield from (uri for uri in candidates.get(stage.name, []) if uri is not None)
 
 
-def _digests(uri: str, config: RunConfig) -> list[list[str]]:
-    return [[file.name, file.digest] for file in storage.list_files(uri, config)]
+def _sources(stage: Stage, config: RunConfig) -> Iterator[tuple[str, list[list[str]]]]:
+    """The digests of what a stage reads besides other stages' outputs, by URI."""
+    for uri in _uris(stage, config):
+        yield uri, [[file.name, file.digest] for file in storage.list_files(uri, config)]
+    if stage.name == "index" and config.spec.vector_store.embedding is None:
+        from trainwright.index import table
+
+        yield "the product's embedding table", [["table", table.address()]]
 
 
 def _changes(workdir: Path, stage: Stage, key: str, new: Mapping[str, Any], fresh: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,7 +258,7 @@ def _changes(workdir: Path, stage: Stage, key: str, new: Mapping[str, Any], fres
     if stage.name in fresh:
         return ("--fresh",)
     if (artifacts.folder_of(workdir, stage.name, key)).exists():
-        return ("unfinished",)
+        return (UNFINISHED,)
     folders = sorted((workdir / "stages" / stage.name).glob("*/done.json"), key=lambda path: path.stat().st_mtime)
     if not folders:
         return ()
@@ -232,8 +301,26 @@ def _ensure(config: RunConfig, step: Step, finished: Mapping[str, Artifact], vie
     return artifact
 
 
-def _plan_text(config: RunConfig, steps: list[Step]) -> str:
-    return ""
+def plan_of(config: RunConfig, steps: list[Step]) -> Plan:
+    """The plan of a run on this machine, with what happens to each stage."""
+    from trainwright import plan
+    from trainwright.plan import facts
+
+    finished = {step.stage.name: step.artifact for step in steps if step.artifact is not None}
+    lines = [plan.StageLine(stage=step.stage.name, will=step.will, because=step.because) for step in steps]
+    known, machine = facts.collect(config, finished), facts.this_machine(config)
+    return plan.plan(config.spec, known, machine, name=config.name, stages=lines)
+
+
+def _show_plan(config: RunConfig, steps: list[Step], view: View) -> None:
+    """Print and keep the plan; refuse what cannot fit unless it is all there already."""
+    from trainwright import plan
+
+    made = plan_of(config, steps)
+    view.plan(plan.render(made))
+    artifacts.write_json(config.workdir / "plan.json", plan.to_json(made))
+    if any(step.artifact is None for step in steps):
+        plan.check(made)
 
 
 def _deliver(config: RunConfig, finished: Mapping[str, Artifact]) -> None:
