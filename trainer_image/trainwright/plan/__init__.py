@@ -1,6 +1,7 @@
 """What a run needs, before anything is spent: parameters, memory, disk, steps, time and cost.
 
-`plan(spec, facts, machine)` is arithmetic alone; `facts.py` gathers what is known, `render.py` shows it. No torch, no polars.
+`plan(spec, facts, machine)` is arithmetic alone; `facts.py` gathers what is known, `render.py` shows it. Neither torch
+nor polars is imported.
 """
 
 from __future__ import annotations

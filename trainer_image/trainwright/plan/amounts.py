@@ -1,4 +1,4 @@
-"""How many exchanges and tokens a run has: counted where a stage has finished, else estimated, else said to be unknown."""
+"""How many exchanges and tokens a run has: counted by a finished stage, else estimated, else said to be unknown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trainwright.api import Spec
 from trainwright.plan import rates
-from trainwright.plan.values import Facts, Figure, SourceFacts, unknown
+from trainwright.plan.values import NEEDS_EXCHANGES, Facts, Figure, SourceFacts, unknown
 
 LARGEST_SPLIT = 10_000
 DEFAULT_SEQUENCE_LENGTH = 2048
@@ -76,7 +76,7 @@ def _train_exchanges(spec: Spec, facts: Facts) -> Figure:
             continue
         figure = source_exchanges(source)
         if figure.value is None:
-            return figure
+            return NEEDS_EXCHANGES
         held_out = 0.0 if source.use == "Train" else _held_out(spec, figure.value)
         split += held_out
         total += (figure.value - held_out) * source.weight

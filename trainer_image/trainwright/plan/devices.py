@@ -1,7 +1,7 @@
 """Devices that train: memory, published bf16 peak, and the share of it that training reaches; with example prices.
 
-Peaks are dense (without sparsity), from NVIDIA's data sheets. Utilisations are published ones of other trainers, lowered to a round
-number; this product has not been measured on a GPU. The rate of a CPU core is measured: bench/results/plan_cpu_core.json.
+Peaks are dense (without sparsity), from NVIDIA's data sheets. Utilisations are those that others publish, lowered to a
+round number: this product has not been measured on a GPU. The rate of a CPU core is measured (bench/plan_cpu_core.py).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ CPU_CORE = Device(
 
 
 def gpu_named(name: str) -> Device | None:
-    """Find a GPU by its name here (A100-80GB) or by a node's product label (NVIDIA-A100-SXM4-80GB, also with -SHARED)."""
+    """Find a GPU by its name here (A100-80GB) or by a node's product label (NVIDIA-A100-SXM4-80GB, …-SHARED)."""
     label = name.strip().replace(" ", "-").removesuffix("-SHARED")
     for gpu in GPUS:
         if label.lower() == gpu.name.lower() or re.fullmatch(gpu.products, label, re.IGNORECASE):

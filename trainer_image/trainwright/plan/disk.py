@@ -6,7 +6,7 @@ from trainwright.api import Spec
 from trainwright.plan import rates
 from trainwright.plan.amounts import Amounts
 from trainwright.plan.memory import OPTIMISER_BYTES_PER_PARAMETER
-from trainwright.plan.values import Facts, Figure, Line
+from trainwright.plan.values import NEEDS_EXCHANGES, NEEDS_MODEL, Facts, Figure, Line
 
 SEQUENCE_BYTES = 4 + 16
 """Length and row id of a sequence in the token shards."""
@@ -36,7 +36,7 @@ def _weights(spec: Spec, facts: Facts) -> Figure:
     if spec.model is not None and spec.model.from_ is None:
         return Figure(value=0, basis="exact: drawn from the seed, not stored")
     if facts.shape is None:
-        return Figure(value=None, basis=facts.shape_basis)
+        return NEEDS_MODEL
     size = 4 if spec.model is not None and (spec.model.from_ or "").endswith(".gguf") else 2
     return Figure(value=size * facts.shape.parameters, basis=f"estimated: {size} bytes a parameter")
 
@@ -56,8 +56,7 @@ def _of_training(spec: Spec, facts: Facts, trainable: Figure) -> list[Line]:
     size = 2 if spec.training.precision == "bf16" else 4
     shape = facts.shape
     if shape is None or trainable.value is None:
-        missing = Figure(value=None, basis=facts.shape_basis)
-        return [Line(name=name, figure=missing) for name in ("checkpoints", "candidates", "export")]
+        return [Line(name=name, figure=NEEDS_MODEL) for name in ("checkpoints", "candidates", "export")]
     candidate = ADAPTER_BYTES_PER_PARAMETER * trainable.value if spec.training.lora else size * shape.parameters
     return [
         Line(
@@ -78,4 +77,4 @@ def _of_training(spec: Spec, facts: Facts, trainable: Figure) -> list[Line]:
 
 
 def _times(figure: Figure, size: int, basis: str) -> Figure:
-    return figure if figure.value is None else Figure(value=figure.value * size, basis=f"estimated: {basis}")
+    return NEEDS_EXCHANGES if figure.value is None else Figure(value=figure.value * size, basis=f"estimated: {basis}")

@@ -12,13 +12,13 @@ from trainwright.plan.disk import disk_lines, total_bytes
 from trainwright.plan.shape import lora_parameters
 from trainwright.plan.steps import default_batch_tokens, packs_per_step, step_count
 from trainwright.plan.times import time_lines
-from trainwright.plan.values import Facts, Figure, Line, Machine, MemoryLine, Plan, StageLine, unknown
+from trainwright.plan.values import NEEDS_MODEL, Facts, Figure, Line, Machine, MemoryLine, Plan, StageLine, unknown
 
 GB = 10**9
 
 
 def plan(spec: Spec, facts: Facts, machine: Machine, *, name: str = "", stages: Sequence[StageLine] = ()) -> Plan:
-    """Size a run from its resolved spec, what is known so far, and where it shall run. Equal arguments give an equal plan."""
+    """Size a run from its resolved spec, what is known so far, and where it shall run; equal arguments, equal plan."""
     counted = amounts(spec, facts)
     trains = spec.goal == "Train"
     parameters, trainable = _parameters(spec, facts)
@@ -53,7 +53,7 @@ def plan(spec: Spec, facts: Facts, machine: Machine, *, name: str = "", stages: 
         cost=_cost(hours, machine),
         mission=_mission(parameters, counted, epochs, machine),
         problems=tuple(_problems(machine, training, table, chosen, disk)),
-        notes=tuple(_notes(spec, machine, training, chosen)),
+        notes=tuple(_notes(machine, training, chosen)),
         stages=tuple(stages),
     )
 
@@ -73,8 +73,7 @@ def check(made: Plan) -> None:
 def _parameters(spec: Spec, facts: Facts) -> tuple[Figure, Figure]:
     """All parameters, and those that are trained."""
     if facts.shape is None:
-        missing = Figure(value=None, basis=facts.shape_basis or "not known yet: no model")
-        return missing, missing
+        return Figure(value=None, basis=facts.shape_basis), NEEDS_MODEL
     everything = Figure(value=facts.shape.parameters, basis=f"exact: {facts.shape_basis}")
     lora = spec.training.lora
     if lora is None:
@@ -86,7 +85,7 @@ def _parameters(spec: Spec, facts: Facts) -> tuple[Figure, Figure]:
 def _epochs(spec: Spec) -> Figure:
     if spec.epochs is None:
         return Figure(value=None, basis="training.maxSteps decides")
-    return Figure(value=spec.epochs, basis="exact: training.epochs, or the default of the objective")
+    return Figure(value=spec.epochs, basis="exact: training.epochs or its default")
 
 
 def _batch_tokens(spec: Spec, counted: Amounts, epochs: Figure) -> Figure:
@@ -153,7 +152,7 @@ def _cost(hours: Figure, machine: Machine) -> Figure:
     price = machine.price_per_device_hour
     if price is None:
         return unknown(f"no price of {machine.device.name} is known: set --price")
-    return Figure(value=hours.value * price, basis=f"{price:.2f} USD an hour and device")
+    return Figure(value=hours.value * price, basis=f"{price:.2f} USD an hour and device, {machine.price_basis}")
 
 
 def _mission(parameters: Figure, counted: Amounts, epochs: Figure, machine: Machine) -> tuple[Line, ...]:
@@ -161,25 +160,19 @@ def _mission(parameters: Figure, counted: Amounts, epochs: Figure, machine: Mach
     rows = counted.exchanges.whole
     if rows is None:
         return ()
-    lines = [
-        _mission_line("prepare", mission.preparation_seconds(rows, count), f"{rows:,} rows × 2.1 ms ÷ {count}")
-        for count in sorted({1, machine.machines})
-    ]
+    lines = []
+    for machines in sorted({1, machine.machines}):
+        seconds = mission.preparation_seconds(rows, machines)
+        figure = Figure(value=seconds, basis=f"{rows:,} rows × 2.1 ms ÷ {machines}")
+        lines.append(Line(name="prepare", figure=figure))
     if parameters.whole is None or epochs.value is None:
         return tuple(lines)
     size = mission.nominal(parameters.whole)
-    for count in sorted({1, machine.devices}):
-        seconds = mission.training_seconds(size, rows, epochs.value, count)
-        lines.append(
-            _mission_line(
-                "train", seconds, f"6 · {size:,} · {rows:,} rows · {epochs.value:g} epochs ÷ 156 TFLOPS ÷ {count}"
-            )
-        )
+    for devices in sorted({1, machine.devices}):
+        seconds = mission.training_seconds(size, rows, epochs.value, devices)
+        basis = f"6 · {size:,} · {rows:,} rows · {epochs.value:,g} epochs ÷ 156 TFLOPS ÷ {devices}"
+        lines.append(Line(name="train", figure=Figure(value=seconds, basis=basis)))
     return tuple(lines)
-
-
-def _mission_line(name: str, seconds: float, basis: str) -> Line:
-    return Line(name=name, figure=Figure(value=seconds, basis=basis))
 
 
 def _problems(
@@ -191,27 +184,32 @@ def _problems(
 ) -> list[str]:
     problems = []
     if training is not None and chosen is None:
-        least = min(table, key=lambda line: line.memory.total)
+        least = min(line.memory.total for line in table)
         usable = layout.USABLE_SHARE * (machine.device_memory_bytes or 0)
         problems.append(
-            f"training needs at least {least.memory.total / GB:.1f} GB on each of {machine.devices} {machine.device.name}, "
-            f"{usable / GB:.1f} GB are usable: take more or larger devices, a smaller model, LoRA or a shorter training.sequenceLength"
+            f"training needs at least {least / GB:.1f} GB on each of {machine.devices} × {machine.device.name}, "
+            f"{usable / GB:.1f} GB are usable: more or larger devices, LoRA, or a shorter training.sequenceLength"
         )
-    needed = total_bytes(disk)
-    if machine.free_bytes is not None and needed > machine.free_bytes:
+    needed, free = total_bytes(disk), machine.free_bytes
+    if free is not None and needed > free:
         largest = max(disk, key=lambda line: line.figure.value or 0)
         problems.append(
-            f"the workdir needs {needed / GB:.1f} GB, {machine.free_bytes / GB:.1f} GB are free "
-            f"(largest: {largest.name}, {(largest.figure.value or 0) / GB:.1f} GB): make room, choose another --workdir, or lower checkpoint.keep"
+            f"the workdir needs {needed / GB:.1f} GB and {free / GB:.1f} GB are free (most: {largest.name}, "
+            f"{(largest.figure.value or 0) / GB:.1f} GB): make room, choose another --workdir or lower checkpoint.keep"
         )
     return problems
 
 
-def _notes(spec: Spec, machine: Machine, training: layout.Training | None, chosen: MemoryLine | None) -> list[str]:
+def _notes(machine: Machine, training: layout.Training | None, chosen: MemoryLine | None) -> list[str]:
     notes = list(machine.notes)
-    if training is not None and training.packs_a_step < training.devices:
+    if training is None:
+        return notes
+    device = machine.device
+    notes.append(f"{device.name} trains at {device.flops * device.utilisation / 1e12:.3g} TFLOPS: {device.source}")
+    if training.packs_a_step < training.devices:
         notes.append(
-            f"a step has {training.packs_a_step} packs for {training.devices} devices: some idle in each step; raise training.batchTokens"
+            f"a step has {training.packs_a_step} packs for {training.devices} devices, so some idle: "
+            "raise training.batchTokens"
         )
     if chosen is not None and chosen.layout.checkpointing:
         notes.append("activations are computed again in the backward pass: about a third more time")

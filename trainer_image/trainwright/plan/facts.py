@@ -18,7 +18,7 @@ from trainwright.contract import RunConfig, source_names
 from trainwright.environment import cpu_quota, visible_gpus
 from trainwright.errors import TrainwrightError
 from trainwright.plan import gguf_header
-from trainwright.plan.devices import CPU_CORE, DEFAULT_GPU, gpu_named
+from trainwright.plan.devices import CPU_CORE, DEFAULT_GPU, PRICE_SOURCE, gpu_named
 from trainwright.plan.machines import chosen_gpu
 from trainwright.plan.shape import Shape, shape_of
 from trainwright.plan.values import Facts, Machine, SourceFacts
@@ -43,7 +43,7 @@ def collect(config: RunConfig, finished: Mapping[str, Artifact]) -> Facts:
 
 
 def this_machine(config: RunConfig, *, gpu: str | None = None, price: float | None = None) -> Machine:
-    """This machine as the run uses it: a training process per GPU, else per core of `--processes`; `gpu` names its kind."""
+    """This machine as the run uses it: `config.processes` GPUs, or cores if it has none; `gpu` names their kind."""
     notes = []
     processes = config.processes
     device = CPU_CORE
@@ -65,7 +65,8 @@ def this_machine(config: RunConfig, *, gpu: str | None = None, price: float | No
         device_memory_bytes=memory,
         cores=cores,
         free_bytes=shutil.disk_usage(_existing(config.workdir)).free,
-        price_per_device_hour=price if price is not None else (device.price_per_hour if device.is_gpu else 0.0),
+        price_per_device_hour=device.price_per_hour if price is None else price,
+        price_basis=PRICE_SOURCE if price is None else "--price",
         notes=tuple(notes),
     )
 
@@ -95,13 +96,15 @@ def _model_config(config: RunConfig, weights: Artifact | None) -> tuple[Mapping[
     if scratch is not None and scratch.preset is not None:
         return models.PRESETS[scratch.preset], f"preset {scratch.preset}"
     uri = (scratch.config if scratch else None) or (model.from_ if model else None) or ""
-    path = storage.local_path(uri, config)
-    if path is None:
+    local = storage.local_path(uri, config)
+    if local is None:
         return None, f"not known yet: the stage weights has not fetched {uri}"
-    if path.suffix == ".gguf":
-        return gguf_header.read_config(path), f"header of {path.name}"
-    path = path / "config.json" if path.is_dir() else path
-    return json.loads(path.read_text("utf-8")), f"{path.name} of {uri}"
+    if local.suffix == ".gguf":
+        return gguf_header.read_config(local), f"header of {local.name}"
+    file = local / "config.json" if scratch is None else local
+    if not file.is_file():
+        return None, f"not known yet: {uri} has no {file.name} here"
+    return json.loads(file.read_text("utf-8")), f"{file.name} of {uri}"
 
 
 def _sources(config: RunConfig, ingest: Artifact | None) -> tuple[SourceFacts, ...]:
@@ -136,7 +139,7 @@ def _read_by_ingest(ingest: Artifact | None) -> dict[str, int]:
 
 
 def _text_bytes(uri: str, config: RunConfig) -> tuple[int | None, str]:
-    """Size of a source's files if they are uncompressed text of this machine; else why their rows cannot be estimated."""
+    """Size of a source's files if they are plain text of this machine; else why their rows cannot be estimated."""
     try:
         path = storage.local_path(uri, config)
         if path is None:

@@ -1,4 +1,4 @@
-"""Choose how training is laid out on devices: the smallest ZeRO stage and the largest micro-batch that fit their memory."""
+"""Choose how training is laid out on devices: the smallest ZeRO stage and the largest micro-batch that fit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from trainwright.plan.shape import Shape
 from trainwright.plan.values import MemoryLine
 
 USABLE_SHARE = 0.9
-"""Share of a device's memory that the plan fills; the rest is the runtime's, its communication buffers and fragmentation."""
+"""Share of a device's memory that the plan fills; the rest is for the runtime, its buffers and fragmentation."""
 MICRO_BATCH_TOKENS = 16_384
-"""A larger micro-batch gains nothing: llm-foundry's fastest rows for 3 B parameters on A100-80GB have about 20,000 tokens."""
+"""Tokens from which a larger micro-batch gains little: llm-foundry's fastest for 3 B on A100-80GB has about 20,000."""
 STAGES = (1, 2, 3)
 """Stage 0 is never chosen: stage 1 sends as much (ZeRO paper, section 7) and holds less."""
 
@@ -35,12 +35,12 @@ class Training:
 
 
 def memory_table(training: Training) -> tuple[MemoryLine, ...]:
-    """One line per ZeRO stage from 0 to 3, each at the largest micro-batch that fits, or at one sequence if none does."""
+    """One line per ZeRO stage from 0 to 3, at the largest micro-batch that fits, or at the smallest if none does."""
     return tuple(_best_of_stage(training, stage) for stage in (0, *STAGES))
 
 
 def choose(training: Training) -> MemoryLine | None:
-    """The layout to train with: first without activation checkpointing, stage by stage, then with it; None: nothing fits."""
+    """The layout to train with: stage by stage without activation checkpointing, then with it; None: nothing fits."""
     stages = STAGES if training.zero_stage is None else (training.zero_stage,)
     for checkpointing in _checkpointing(training):
         for stage in stages:
@@ -65,7 +65,7 @@ def _checkpointing(training: Training) -> tuple[bool, ...]:
 
 
 def _micro_batches(training: Training) -> tuple[int, ...]:
-    """Micro-batches to try, largest first: powers of two up to what a device gets in a step and up to MICRO_BATCH_TOKENS."""
+    """Micro-batches to try, largest first: powers of two up to a device's share of a step and MICRO_BATCH_TOKENS."""
     if training.micro_batch is not None:
         return (training.micro_batch,)
     share = -(-training.packs_a_step // training.devices)

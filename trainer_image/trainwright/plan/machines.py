@@ -6,7 +6,7 @@ import re
 
 from trainwright.api import Spec
 from trainwright.errors import BadInput
-from trainwright.plan.devices import CPU_CORE, DEFAULT_GPU, GPUS, Device, gpu_named
+from trainwright.plan.devices import CPU_CORE, DEFAULT_GPU, GPUS, PRICE_SOURCE, Device, gpu_named
 from trainwright.plan.values import Machine
 
 PRODUCT_LABEL = "nvidia.com/gpu.product"
@@ -39,6 +39,7 @@ def cluster_machine(spec: Spec, *, gpu: str | None = None, price: float | None =
         cores=ASSUMED_CORES if cores is None else quantity(cores),
         machines=preparing.shards or 1,
         price_per_device_hour=device.price_per_hour if price is None else price,
+        price_basis=PRICE_SOURCE if price is None else "--price",
         notes=tuple(notes),
     )
 

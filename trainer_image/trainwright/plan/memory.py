@@ -1,8 +1,9 @@
 """Memory of one training device, split into what holds it, for ZeRO stages 0 to 3.
 
-Weights, gradients and optimiser state follow the ZeRO paper (Rajbhandari et al., 2020, arXiv:1910.02054, sections 3.1 and 5): with Ψ
-parameters trained in 16 bits by Adam they take 2Ψ, 2Ψ and 12Ψ bytes (fp32 master weights, momentum, variance), and stage 1, 2, 3
-divides optimiser state, gradients, weights, one after the other, by the number of devices. Activations are counted from the shape.
+Weights, gradients and optimiser state follow the ZeRO paper (Rajbhandari et al., 2020, arXiv:1910.02054, sections 3.1
+and 5): with Ψ parameters trained in 16 bits by Adam they take 2Ψ, 2Ψ and 12Ψ bytes (fp32 master weights, momentum,
+variance); stages 1, 2 and 3 divide optimiser state, then gradients, then weights by the number of devices.
+Activations are counted from the shape.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class DeviceMemory:
 def device_memory(
     shape: Shape, layout: Layout, *, trainable: int, sequence_length: int, bytes_per_value: int
 ) -> DeviceMemory:
-    """Count the bytes on one device; `bytes_per_value` is 2 for bf16 and 4 for fp32, `trainable` < parameters with LoRA."""
+    """Count the bytes on one device; `bytes_per_value` is 2 for bf16 and 4 for fp32."""
     share = [1 if layout.zero_stage < stage else layout.devices for stage in (1, 2, 3)]
     tokens = layout.micro_batch * sequence_length
     return DeviceMemory(
@@ -62,17 +63,19 @@ def device_memory(
 def activation_bytes_per_token(shape: Shape, bytes_per_value: int, *, checkpointing: bool) -> int:
     """Count what the backward pass needs of one token, over all layers.
 
-    A layer keeps, in values: the input and output of two norms (4h) and their fp32 copies (2 × 4 bytes × 2h), queries (q), keys and values
-    (2k), the attention's output (q), gate, up, their activation and product (4f). Attention itself keeps nothing more: its weights are
-    computed again (FlashAttention, arXiv:2205.14135). With checkpointing only a layer's input stays, and one layer at a time is whole
-    (Korthikanti et al., 2022, arXiv:2205.05198, section 5).
+    A layer of hidden size h and feed-forward size f keeps, in values: the normalised input of two norms, before and
+    after their scale (4h), queries and the attention's output (2q), keys and values (2k), and gate, up, their
+    activation and product (4f); besides the fp32 inputs of the norms (8h bytes). Attention itself keeps nothing more:
+    its weights are computed again (FlashAttention, arXiv:2205.14135). With checkpointing only a layer's input stays,
+    and one layer at a time is whole (Korthikanti et al., 2022, arXiv:2205.05198, section 5).
     """
-    hidden, feed_forward = shape.hidden, shape.feed_forward
-    values = 4 * hidden + 2 * shape.query_width + 2 * shape.key_width + 4 * feed_forward
-    layer = bytes_per_value * values + 16 * hidden
+    hidden = shape.hidden
+    norm = bytes_per_value * 2 * hidden + 4 * hidden
+    linear = bytes_per_value * (2 * shape.query_width + 2 * shape.key_width + 4 * shape.feed_forward)
+    layer = 2 * norm + linear
     if checkpointing:
-        return shape.layers * bytes_per_value * hidden + layer
-    return shape.layers * layer
+        return shape.layers * bytes_per_value * hidden + layer + norm
+    return shape.layers * layer + norm
 
 
 def logit_bytes(shape: Shape, tokens: int, bytes_per_value: int) -> int:

@@ -1,8 +1,8 @@
 """The two formulas that came with the project's mission, to the digit; `plan` shows them beside its own estimates.
 
-Preparation: rows × 2.1 ms ÷ machines. Training: 6 · parameters · rows · epochs ÷ FLOPS ÷ devices, with 156 TFLOPS a device (half of
-an A100's bf16 peak). The second counts *rows* where the cost of a step is per *token*: it is right only if a row is one token long.
-`training.training_seconds` counts tokens instead, so that it is about the mean length of a row, in tokens, above this one.
+Preparation: rows × 2.1 ms ÷ machines. Training: 6 · parameters · rows · epochs ÷ FLOPS ÷ devices, with 156 TFLOPS a
+device (half of an A100's bf16 peak, and its TF32 peak). The second counts rows where the cost is per token: it is right
+for rows of one token. `times.training_seconds` counts tokens, so it is longer by the mean length of a row.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ def training_seconds(parameters: int, rows: int, epochs: float, devices: int) ->
 
 
 def nominal(parameters: int) -> int:
-    """Round billions of parameters to whole ones, as the mission does (3,212,749,824 is 3 B); smaller models stay as they are."""
+    """Round billions of parameters to whole ones, as the mission does: 3,212,749,824 is 3 B; fewer stay as they are."""
     billion = 1_000_000_000
     return round(parameters / billion) * billion if parameters >= billion else parameters

@@ -1,6 +1,6 @@
 """Measured averages that estimates rest on until a stage has counted: sizes and CPU time of one exchange of real chat.
 
-All are of chitchat-dataset (131,569 exchanges, English, short turns). Other data differs; each line of the plan names its average.
+All are of chitchat-dataset (131,569 exchanges, English, short turns). Other data differs: a plan names what it used.
 """
 
 from __future__ import annotations

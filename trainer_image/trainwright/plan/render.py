@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from trainwright.plan.devices import PRICE_SOURCE
 from trainwright.plan.disk import total_bytes
 from trainwright.plan.layout import USABLE_SHARE
-from trainwright.plan.values import Figure, Line, MemoryLine, Plan
+from trainwright.plan.values import Figure, Line, MemoryLine, Plan, StageLine
 
 GB = 10**9
 MEMORY_COLUMNS = ("weights", "gradients", "optimiser", "activations", "logits", "total")
-MARKED = ("not known", "not estimated")
 
 
 def to_json(made: Plan) -> Mapping[str, Any]:
@@ -42,37 +40,34 @@ def _head(made: Plan) -> list[str]:
 
 
 def _stages(made: Plan) -> list[str]:
-    return [
-        f"  {line.stage:<9} {line.will}{', because ' + line.because if line.because else ''}" for line in made.stages
-    ]
+    if not made.stages:
+        return []
+    return ["stages", *(f"  {line.stage:<9} {_will(line)}" for line in made.stages)]
+
+
+def _will(line: StageLine) -> str:
+    return f"{line.will}, because {line.because}" if line.because else line.will
 
 
 def _sizes(made: Plan) -> list[str]:
-    lines = [
-        ("exchanges", made.exchanges, ""),
-        ("training exchanges", made.train_exchanges, "an epoch"),
-        ("tokens", made.tokens, "an epoch"),
+    rows = [
+        _row("exchanges", _number(made.exchanges), made.exchanges),
+        _row("for training", _number(made.train_exchanges, "an epoch"), made.train_exchanges),
+        _row("tokens", _number(made.tokens, "an epoch"), made.tokens),
     ]
     if made.goal != "PrepareData":
-        lines.insert(0, ("parameters", made.parameters, ""))
-        lines.append(("sequence length", made.sequence_length, "tokens"))
+        rows.insert(0, _row("parameters", _number(made.parameters), made.parameters))
+        rows.append(_row("sequence length", _number(made.sequence_length, "tokens"), made.sequence_length))
     if made.goal == "Train":
-        lines.insert(1, ("trained parameters", made.trainable, ""))
-        lines += [
-            ("epochs", made.epochs, ""),
-            ("tokens a step", made.batch_tokens, ""),
-            ("steps", made.steps, ""),
-        ]
-    return ["sizes", *(_row(name, _number(figure), unit, figure) for name, figure, unit in lines)]
+        rows.insert(1, _row("trained", _number(made.trainable), made.trainable))
+        rows.append(_row("epochs", _number(made.epochs), made.epochs))
+        rows.append(_row("step", _number(made.batch_tokens, "tokens"), made.batch_tokens))
+        rows.append(_row("steps", _number(made.steps), made.steps))
+    return ["sizes", *rows]
 
 
-def _row(name: str, value: str, unit: str, figure: Figure) -> str:
-    shown = f"{value} {unit}".strip()
-    return (
-        f"  {name:<20} {shown:>24}   {figure.basis}"
-        if figure.value is not None
-        else f"  {name:<20} {'':>24}   {figure.basis}"
-    )
+def _row(name: str, shown: str, figure: Figure) -> str:
+    return f"  {name:<16} {shown if figure.value is not None else '':>24}   {figure.basis}"
 
 
 def _memory(made: Plan) -> list[str]:
@@ -107,40 +102,34 @@ def _memory_row(line: MemoryLine, *, chosen: bool) -> str:
 
 def _disk(made: Plan) -> list[str]:
     free = made.machine.free_bytes
-    rows = [_row(line.name, _bytes(line.figure), "", line.figure) for line in made.disk]
-    total = Figure(
-        value=total_bytes(made.disk),
-        basis=f"free: {free / GB:.1f} GB" if free is not None else "the workspace must hold it",
-    )
-    return ["disk", *rows, _row("together", _bytes(total), "", total)]
+    known = "" if all(line.figure.value is not None for line in made.disk) else "what is known so far; "
+    room = f"{free / GB:.1f} GB are free" if free is not None else "the workspace must hold it"
+    total = Figure(value=total_bytes(made.disk), basis=known + room)
+    rows = [_row(line.name, _bytes(line.figure), line.figure) for line in made.disk]
+    return ["disk", *rows, _row("together", _bytes(total), total)]
 
 
 def _times(made: Plan) -> list[str]:
-    lines = ["time", *(_row(line.name, _duration(line.figure.value), "", line.figure) for line in made.times)]
-    if made.goal == "Train" and made.device_hours.value is not None:
-        unit = "GPU hours" if made.machine.device.is_gpu else "core hours"
-        lines.append(_row(unit, f"{made.device_hours.value:,.1f}", "", made.device_hours))
-        if made.machine.device.is_gpu and made.cost.value is not None:
-            source = (
-                f"{made.cost.basis} ({PRICE_SOURCE})"
-                if made.machine.price_per_device_hour == made.machine.device.price_per_hour
-                else made.cost.basis
-            )
-            lines.append(_row("cost", f"{made.cost.value:,.0f} USD", "", Figure(value=made.cost.value, basis=source)))
+    lines = ["time", *(_row(line.name, _duration(line.figure.value), line.figure) for line in made.times)]
+    if made.goal == "Train":
+        gpu = made.machine.device.is_gpu
+        lines.append(_row("GPU hours" if gpu else "core hours", _number(made.device_hours), made.device_hours))
+        if gpu:
+            lines.append(_row("cost", _number(made.cost, "USD"), made.cost))
     return lines
 
 
 def _mission(made: Plan) -> list[str]:
     if not made.mission:
         return []
-    rows = [_row(line.name, _exact_duration(line), "", line.figure) for line in made.mission]
+    rows = [_row(line.name, _exact_duration(line), line.figure) for line in made.mission]
     return ["by the mission's formulas (rows, not tokens: docs/way_of_a_run.md)", *rows]
 
 
-def _number(figure: Figure) -> str:
-    if figure.value is None:
-        return ""
-    return f"{figure.value:,.0f}" if float(figure.value).is_integer() or figure.value > 1000 else f"{figure.value:,.3g}"
+def _number(figure: Figure, unit: str = "") -> str:
+    value = figure.value or 0
+    text = f"{value:,.0f}" if value >= 1000 or float(value).is_integer() else f"{value:,.3g}"
+    return f"{text} {unit}".strip()
 
 
 def _bytes(figure: Figure) -> str:

@@ -40,9 +40,10 @@ def shape_of(config: Mapping[str, Any], parameters: int) -> Shape:
 
 
 def lora_parameters(shape: Shape, rank: int, targets: Sequence[str] = ()) -> int:
-    """Count the trainable parameters of LoRA: rank × (inputs + outputs) of each adapted matrix (Hu et al., 2021, arXiv:2106.09685).
+    """Count the trainable parameters of LoRA: rank × (inputs + outputs) of each adapted matrix.
 
-    No targets means all seven linear layers of a block. Names the plan does not know count nothing.
+    No targets means all seven linear layers of a block; other names count nothing. From Hu et al., 2021,
+    arXiv:2106.09685, section 4.1.
     """
     hidden, feed_forward = shape.hidden, shape.feed_forward
     sizes = {

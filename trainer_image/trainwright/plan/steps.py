@@ -1,4 +1,4 @@
-"""How many tokens make an optimiser step, and how many steps a training has: the rules that train follows and the plan foretells."""
+"""How many tokens make an optimiser step, and how many steps a training has: one rule for the plan and for train."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def default_batch_tokens(tokens: float, sequence_length: int) -> int:
     It holds at least one sequence.
     """
     exponent = round(math.log2(max(1.0, tokens / WANTED_STEPS)))
-    chosen = min(max(2**exponent, SMALLEST_BATCH_TOKENS), LARGEST_BATCH_TOKENS)
-    return max(chosen, 2 ** math.ceil(math.log2(sequence_length)))
+    chosen = min(max(1 << exponent, SMALLEST_BATCH_TOKENS), LARGEST_BATCH_TOKENS)
+    return max(chosen, 1 << (sequence_length - 1).bit_length())
 
 
 def packs_per_step(batch_tokens: int, sequence_length: int) -> int:

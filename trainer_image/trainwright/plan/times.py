@@ -1,4 +1,4 @@
-"""How long each stage takes: measured CPU time per exchange over the cores, and the arithmetic of training over the devices."""
+"""How long each stage takes: measured CPU time per exchange over the cores; operations of training over the devices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from trainwright.api import Spec
 from trainwright.contract import stages_of
 from trainwright.plan import rates
 from trainwright.plan.amounts import Amounts
-from trainwright.plan.values import Facts, Figure, Line, Machine, unknown
+from trainwright.plan.values import NEEDS_EXCHANGES, NEEDS_MODEL, Facts, Figure, Line, Machine, unknown
 
 FORWARD_FLOPS = 2
 """Operations per parameter and token: one multiplication, one addition."""
@@ -40,7 +40,7 @@ def _of_stage(
 
 def _of_rows(us_per_exchange: float, exchanges: Figure, machine: Machine) -> Figure:
     if exchanges.value is None:
-        return exchanges
+        return NEEDS_EXCHANGES
     cores = machine.cores * machine.machines
     where = f"{machine.machines} × {machine.cores:g} cores" if machine.machines > 1 else f"{machine.cores:g} cores"
     return Figure(
@@ -52,12 +52,12 @@ def _of_rows(us_per_exchange: float, exchanges: Figure, machine: Machine) -> Fig
 def training_seconds(spec: Spec, facts: Facts, machine: Machine, tokens: Figure, trainable: Figure) -> Figure:
     """Operations of all tokens ÷ (peak × utilisation × devices).
 
-    A token costs 6 operations per parameter: 2 forward, 4 backward (Kaplan et al., 2020, arXiv:2001.08361, section 2.1). With LoRA the
-    frozen weights need no gradient of their own: 4, and 6 for the adapters. Attention's own operations are left out: 12 · layers ·
-    width · length a token, 1 % for Llama 3.2 3B at 200 tokens a conversation.
+    A token costs 6 operations per parameter: 2 forward, 4 backward (Kaplan et al., 2020, arXiv:2001.08361, section
+    2.1). With LoRA the frozen weights need no gradient of their own: 4, and 6 for the adapters. Attention's own
+    operations are left out: 12 · layers · width · length a token, 1 % for Llama 3.2 3B at 200 tokens a conversation.
     """
     if facts.shape is None or trainable.value is None:
-        return Figure(value=None, basis=facts.shape_basis)
+        return NEEDS_MODEL
     if tokens.value is None:
         return tokens
     device = machine.device
@@ -67,5 +67,7 @@ def training_seconds(spec: Spec, facts: Facts, machine: Machine, tokens: Figure,
     if spec.training.lora is not None:
         per_token += 2 * FORWARD_FLOPS * trainable.value
     rate = device.flops * device.utilisation * machine.devices
-    basis = f"{per_token:.3g} operations a token ÷ ({machine.devices} × {device.flops / 1e12:g} TFLOPS × {device.utilisation:g})"
-    return Figure(value=per_token * tokens.value / rate, basis=f"estimated: {basis}; {device.source}")
+    speed = f"{machine.devices} × {device.flops / 1e12:g} TFLOPS × {device.utilisation:g}"
+    return Figure(
+        value=per_token * tokens.value / rate, basis=f"estimated: {per_token:.3g} operations a token ÷ ({speed})"
+    )

@@ -1,4 +1,4 @@
-"""What goes into a plan and what comes out: facts known so far, a machine, and figures that each say how they are known."""
+"""What goes into a plan and what comes out: facts, a machine, and figures that each say how they are known."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ class Figure:
 def unknown(why: str) -> Figure:
     """A figure that cannot be given yet, with what is missing for it."""
     return Figure(value=None, basis=f"not known yet: {why}")
+
+
+NEEDS_EXCHANGES = unknown("needs the number of exchanges")
+NEEDS_MODEL = unknown("needs the model's sizes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,8 @@ class Machine:
     free_bytes: int | None = None
     """Of the file system that holds the workdir."""
     price_per_device_hour: float | None = None
+    """US dollars."""
+    price_basis: str = ""
     notes: tuple[str, ...] = ()
     """What was assumed of it, in sentences."""
 
