@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trainwright.api import NOT_BUILT as NOT_BUILT  # noqa: PLC0414 - part of the contract
 from trainwright.api import Spec
+from trainwright.api import unbuilt as unbuilt  # noqa: PLC0414 - part of the contract
 
 Goal = Literal["Train", "PrepareData", "Evaluate"]
 TRAIN: frozenset[Goal] = frozenset({"Train"})
@@ -147,41 +149,6 @@ STAGES: tuple[Stage, ...] = (
 )
 
 STAGE: Mapping[str, Stage] = {stage.name: stage for stage in STAGES}
-
-
-NOT_BUILT: Mapping[str, str] = {
-    "data.prepare.language.translateTo": "rows are not translated yet",
-    "data.prepare.language.translator": "rows are not translated yet",
-    "data.prepare.relevance.topics": "topics are not recognised yet",
-    "data.prepare.deduplicate.semantic": "duplicates are found by their text alone",
-    "data.prepare.rareWords.enabled": "rare words are not substituted yet",
-    "data.prepare.balance.enabled": "groups are not balanced yet",
-    "data.audit.maxTopicShare": "the audit is not built yet",
-    "data.audit.maxSentimentShare": "the audit is not built yet",
-    "data.audit.maxGroupGap": "the audit is not built yet",
-    "data.audit.maxOffensiveShare": "the audit is not built yet",
-    "data.audit.maxPersonalDataShare": "the audit is not built yet",
-    "data.audit.minRows": "the audit is not built yet",
-    "data.audit.decisions": "the audit is not built yet",
-    "vectorStore.external": "vectors go to a store of the run's own",
-    "training.command": "only our own loop trains",
-    "training.image": "only our own loop trains",
-    "training.code": "only our own loop trains",
-}
-"""Fields of the spec that no stage acts on yet → why. A stage that learns to takes its fields out of here."""
-
-
-def unbuilt(spec: Spec) -> list[str]:
-    """Name the fields of `NOT_BUILT` that a spec asks for: those that do not hold their default."""
-    asked = spec.model_dump(by_alias=True, mode="json")
-    usual = Spec.model_validate({"data": {"sources": [{"uri": "./any"}]}}).model_dump(by_alias=True, mode="json")
-    return [path for path in NOT_BUILT if _member(asked, path) != _member(usual, path)]
-
-
-def _member(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = value[name]
-    return value
 
 
 def stages_of(spec: Spec) -> tuple[Stage, ...]:

@@ -11,6 +11,7 @@ from trainwright.api.data import Audit, Columns, Data, Source, Split
 from trainwright.api.evaluation import Evaluation, Gate, Generate, Output, Probe
 from trainwright.api.load import load_run, load_runs, read_text
 from trainwright.api.model import Model, Scratch, Tokenizer
+from trainwright.api.not_built import NOT_BUILT, unbuilt
 from trainwright.api.prepare import (
     Balance,
     Clean,
@@ -31,6 +32,7 @@ from trainwright.api.vector_store import ExternalWeaviate, VectorStore
 __all__ = [
     "API_VERSION",
     "KIND",
+    "NOT_BUILT",
     "Audit",
     "Balance",
     "Checkpoint",
@@ -76,4 +78,5 @@ __all__ = [
     "problems_of_object",
     "read_text",
     "resolve",
+    "unbuilt",
 ]

@@ -167,6 +167,7 @@ class Credential(ApiModel):
             r"(hf|s3|gs|az|https)://[^\s]*",
             "is no prefix of a URI: hf://, s3://, gs://, az:// or https://",
             1024,
+            kind="prefix of a URI",
         ),
     ]
     """hf://, s3://, s3://corpus …"""
@@ -183,7 +184,9 @@ class EnvVar(ApiModel):
 
     name: Annotated[
         str,
-        *text_like("variable", r"[A-Za-z_][A-Za-z0-9_]*", "is no name of a variable: letters, digits and '_'", 256),
+        *text_like(
+            "variable", r"[A-Za-z_][A-Za-z0-9_]*", "is no name of a variable: letters, digits and '_'", 256, kind="name"
+        ),
     ]
     """Its name; PET_*, KUBEFLOW_TRAINER_* and TRAINWRIGHT_* are ours."""
     value: Annotated[str, Field(max_length=4096)] | None = None

@@ -10,7 +10,15 @@ from trainwright.api.rules import ApiModel, Rule, has
 from trainwright.api.scalars import RowCount, Share, Uri, text_like
 
 LanguageCode = Annotated[
-    str, *text_like("language", r"[a-z]{2,3}", "is no language code: write ISO 639 as in en, de, zh", 8, min_length=2)
+    str,
+    *text_like(
+        "language",
+        r"[a-z]{2,3}",
+        "is no language code: write ISO 639 as in en, de, zh",
+        8,
+        min_length=2,
+        kind="language code",
+    ),
 ]
 PersonalKind = Literal["email", "phone", "card", "iban", "ip", "nationalId", "url"]
 

@@ -205,7 +205,7 @@ class Metadata(ApiModel):
 
     model_config = {**ApiModel.model_config, "extra": "ignore"}
 
-    name: Annotated[str, *text_like("name", NAME_PATTERN, NAME_MESSAGE, 253)]
+    name: Annotated[str, *text_like("name", NAME_PATTERN, NAME_MESSAGE, 253, kind="name")]
     """The run's name: 1 to 40 characters of a-z, 0-9 and '-', beginning with a letter."""
     namespace: str | None = None
     """Its namespace; ignored on one machine."""

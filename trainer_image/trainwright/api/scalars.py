@@ -19,13 +19,15 @@ NAME_MESSAGE = (
 )
 LABEL_KEY_PATTERN = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 QUANTITY_PATTERN = r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?"
+KIND_OF_VALUE = "x-kind"
+"""Key in a JSON schema under which documentation finds what to call a value; it is no part of the CRD."""
 LOCAL_PATTERN = r"(file:|\.)[^\n]*"
 
 
 def text_like(
-    rule: str, pattern: str, message: str, max_length: int, *, min_length: int = 1, cluster_message: str = ""
+    rule: str, pattern: str, message: str, max_length: int, *, kind: str, min_length: int = 1, cluster_message: str = ""
 ) -> tuple[Any, ...]:
-    """Make the metadata of a text that `pattern` must match whole.
+    """Make the metadata of a text that `pattern` must match whole; `kind` is what documentation calls it.
 
     With `cluster_message`, paths on one machine are refused where the validation context says `cluster`.
     """
@@ -41,7 +43,7 @@ def text_like(
     validations = [cel_match(f"^({pattern})$", message)]
     if cluster_message:
         validations.append(cel_match(f"^({LOCAL_PATTERN})$", cluster_message, negated=True))
-    extra: dict[str, Any] = {"x-kubernetes-validations": validations}
+    extra: dict[str, Any] = {KIND_OF_VALUE: kind, "x-kubernetes-validations": validations}
     return (Field(min_length=min_length, max_length=max_length, json_schema_extra=extra), AfterValidator(check))
 
 
@@ -87,16 +89,18 @@ def _check_quantity(value: Any) -> int | str:
 
 LABEL_KEY_MESSAGE = "is no label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.'"
 QUANTITY_MESSAGE = "must be a quantity such as 8, 500m, 64Gi, 1.5Ti"
-_LABEL_KEYS = {
+_LABEL_KEYS: dict[str, Any] = {
+    KIND_OF_VALUE: "map of labels",
     "x-kubernetes-validations": [
         {
             "rule": f"self.all(k, k.matches({cel_text(f'^({LABEL_KEY_PATTERN})$')}))",
             "message": f"a key {LABEL_KEY_MESSAGE}",
             "reason": "FieldValueForbidden",
         }
-    ]
+    ],
 }
 _QUANTITY = {
+    KIND_OF_VALUE: "quantity",
     "x-kubernetes-int-or-string": True,
     "maxLength": 32,
     "x-kubernetes-validations": [
@@ -119,6 +123,7 @@ Uri = Annotated[
         1024,
         cluster_message="is a path on one machine, which pods cannot see: use pvc://CLAIM/PATH, s3://, gs://, az://, hf://,"
         " https:// or pkg://",
+        kind="URI",
     ),
 ]
 OutputUri = Annotated[
@@ -129,12 +134,17 @@ OutputUri = Annotated[
         "is no place we write to: use s3://BUCKET/PREFIX, gs://, az://, pvc://CLAIM/PATH, file:///PATH or ./PATH",
         1024,
         cluster_message="is a path on one machine, which pods cannot see: use s3://, gs://, az:// or pvc://CLAIM/PATH",
+        kind="URI to write to",
     ),
 ]
 ImageRef = Annotated[
     str,
     *text_like(
-        "image", r"[a-zA-Z0-9][^\s]*", "is no image reference: write registry/name:tag or registry/name@sha256:…", 512
+        "image",
+        r"[a-zA-Z0-9][^\s]*",
+        "is no image reference: write registry/name:tag or registry/name@sha256:…",
+        512,
+        kind="image reference",
     ),
 ]
 Duration = Annotated[
@@ -145,6 +155,7 @@ Duration = Annotated[
         "is no duration: write hours, minutes and seconds as in 90s, 30m or 1h30m",
         32,
         min_length=2,
+        kind="duration",
     ),
 ]
 ObjectName = Annotated[
@@ -154,6 +165,7 @@ ObjectName = Annotated[
         r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
         "is no name of a Kubernetes object: use a-z, 0-9, '-' and '.'",
         253,
+        kind="name of an object",
     ),
 ]
 LabelValue = Annotated[
@@ -164,16 +176,19 @@ LabelValue = Annotated[
         "is no label value: letters, digits, '-', '_' and '.'",
         63,
         min_length=0,
+        kind="label value",
     ),
 ]
-WebUrl = Annotated[str, *text_like("url", r"https?://[^\s]+", "is no URL: write http(s)://HOST[:PORT]", 1024)]
+WebUrl = Annotated[
+    str, *text_like("url", r"https?://[^\s]+", "is no URL: write http(s)://HOST[:PORT]", 1024, kind="URL")
+]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 Labels = Annotated[
     dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=_LABEL_KEYS), AfterValidator(_check_label_keys)
 ]
 Annotations = Annotated[
     dict[LabelKey, Annotated[str, Field(max_length=4096)]],
-    Field(max_length=32, json_schema_extra=_LABEL_KEYS),
+    Field(max_length=32, json_schema_extra={**_LABEL_KEYS, KIND_OF_VALUE: "map of annotations"}),
     AfterValidator(_check_label_keys),
 ]
 Quantity = Annotated[int | str, PlainValidator(_check_quantity), WithJsonSchema(_QUANTITY)]

@@ -17,6 +17,7 @@ Collection = Annotated[
         r"[A-Z][A-Za-z0-9_]*",
         "is no name of a Weaviate collection: begin with a capital, then letters, digits and '_'",
         128,
+        kind="name",
     ),
 ]
 

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainwright.api.rules import ApiModel
+from trainwright.api.rules import ApiModel, Rule, UpdateRule
 
 
 def fields(model: type[ApiModel]) -> dict[str, type[ApiModel] | None]:
@@ -38,6 +38,18 @@ def paths_to(model: type[ApiModel], name: str, prefix: str = "spec") -> Iterator
     for field, inner in known.items():
         if inner is not None:
             yield from paths_to(inner, name, f"{prefix}.{field}")
+
+
+def rules_of(model: type[ApiModel], path: str = "") -> Iterator[tuple[str, Rule | UpdateRule]]:
+    """Give every rule of a model and of all models in it, each with the path of the object that it is about."""
+    for rule in model.rules:
+        yield path, rule
+    for update_rule in model.update_rules:
+        yield path, update_rule
+    for name, field in model.model_fields.items():
+        if (inner := model_in(field.annotation)) is not None:
+            items = "[]" if typing.get_origin(field.annotation) is list else ""
+            yield from rules_of(inner, f"{path}.{field.alias or name}{items}".removeprefix("."))
 
 
 def leads_on(value: Any, name: str | int) -> bool:
