@@ -1,0 +1,97 @@
+"""Learning: the curves of training and validation loss, with the best marked, and of learning rate and gradient norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from trainwright.report import charts, wording
+from trainwright.report.outputs import Outputs
+
+
+def curves(outputs: Outputs) -> dict[str, Any] | None:
+    """The charts and what they say; None if nothing was trained."""
+    if "train" not in outputs.stages:
+        return None
+    steps = outputs.lines("train", "steps.jsonl")
+    evaluations = outputs.metric("train", "evaluations") or outputs.lines("train", "evaluations.jsonl")
+    return {
+        "loss": _loss(outputs, steps, evaluations),
+        "unigram": _unigram(outputs),
+        "rate": _small("Learning rate", steps, "learningRate"),
+        "norm": _small("Gradient norm", steps, "gradNorm"),
+        "overfitting": outputs.metric("evaluate", "overfitting"),
+        "stopping": _stopping(outputs),
+        "evaluations": [
+            {
+                "step": wording.count(point.get("step")),
+                "loss": wording.figure(point.get("loss")),
+                "perplexity": wording.figure(point.get("perplexity")),
+                "best": point.get("step") == outputs.metric("train", "best", "step"),
+            }
+            for point in evaluations
+        ],
+    }
+
+
+def _loss(outputs: Outputs, steps: list[dict[str, Any]], evaluations: list[dict[str, Any]]) -> Markup:
+    training, validation = _points(steps, "loss"), _points(evaluations, "loss")
+    unigram = _unigram(outputs)
+    best = outputs.metric("train", "best") or {}
+    mark = (float(best["step"]), float(best["loss"])) if wording.is_number(best.get("loss")) else None
+    if not training and not validation:
+        return Markup("")
+    last = f"{wording.count(training[-1][0])} training steps" if training else "no training steps"
+    told = f", best validation loss {wording.figure(mark[1])} at step {wording.count(mark[0])}" if mark else ""
+    return charts.line_chart(
+        charts.Chart(
+            title="Loss of training and validation by step",
+            description=last + told,
+            series=[
+                charts.Series(name="training", kind="train", points=training, in_readout=len(training) < 60),
+                charts.Series(name="training, smoothed", kind="smooth", points=charts.smoothed(training)),
+                charts.Series(name="validation", kind="validation", points=validation, dots=len(validation) <= 40),
+            ],
+            levels=[charts.Level(name="unigram", value=unigram)] if unigram is not None else [],
+            marked=mark,
+            marked_name=f"best {wording.figure(mark[1])}" if mark else "",
+            height=320,
+        )
+    )
+
+
+def _unigram(outputs: Outputs) -> float | None:
+    """The loss of knowing only token frequencies: a line to be below for models from scratch."""
+    model, loss = outputs.config.spec.model, outputs.metric("tokenize", "unigramLoss")
+    return float(loss) if model and model.scratch and wording.is_number(loss) else None
+
+
+def _small(title: str, steps: list[dict[str, Any]], name: str) -> Markup:
+    points = _points(steps, name)
+    if len(points) < 2:
+        return Markup("")
+    series = [charts.Series(name=title.lower(), kind="plain", points=points)]
+    return charts.line_chart(
+        charts.Chart(title=f"{title} by step", description=title, series=series, height=130, from_zero=True)
+    )
+
+
+def _stopping(outputs: Outputs) -> str:
+    """What early stopping did, if it was on."""
+    wanted = outputs.config.spec.training.early_stopping
+    state = outputs.metric("train", "earlyStopping") or {}
+    if wanted is None:
+        return ""
+    if outputs.metric("train", "ended") == "earlyStopping":
+        return f"Stopped early: {wanted.patience} evaluations in a row were no better than {wording.figure(state.get('best'))}."
+    bad = state.get("bad", 0)
+    return f"Early stopping was on and did not act: {bad} of {wanted.patience} evaluations in a row were no better."
+
+
+def _points(lines: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [
+        (float(line["step"]), float(line[name]))
+        for line in lines
+        if wording.is_number(line.get("step")) and wording.is_number(line.get(name))
+    ]
