@@ -96,7 +96,11 @@ def _reason_against(
     try:
         template = Template(own, special_tokens)
         joints = Joints(template)
-        return _inserts(joints) or _irregular(template, joints, control) or (_ignores_tools(template, joints) if tools else "")
+        return (
+            _inserts(joints)
+            or _irregular(template, joints, control)
+            or (_ignores_tools(template, joints) if tools else "")
+        )
     except ReadsClock:
         return "it inserts today's date"
     except TemplateRefuses as error:

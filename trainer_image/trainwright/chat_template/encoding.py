@@ -82,6 +82,11 @@ class ChatTemplate:
         return [] if later[-len(head) :] == head else head[:1]
 
     @property
+    def bos_id(self) -> int | None:
+        """The begin token, if the tokenizer has one."""
+        return self.begin_ids[0] if self.begin_ids else None
+
+    @property
     def text_end_id(self) -> int:
         """The token that ends a plain text: the tokenizer's end-of-text, else that of a turn."""
         return self._token_id("eos_token", self.end_id)
@@ -129,9 +134,7 @@ class ChatTemplate:
             for conversation in conversations
         ]
 
-    def assemble(
-        self, roles: Sequence[str], contents: Sequence[list[int]], *, generation: bool = False
-    ) -> list[Piece]:
+    def assemble(self, roles: Sequence[str], contents: Sequence[list[int]], *, generation: bool = False) -> list[Piece]:
         """Put encoded contents between the fragments of the template; the first token after an answer ends it."""
         head, *fragments = self._joints.fragments(roles, generation=generation)
         pieces: list[Piece] = [(self._fragment(head), -1)]
@@ -170,7 +173,9 @@ class ChatTemplate:
         if text not in self._fragments:
             ids: list[int] = []
             for number, part in enumerate(self._special.split(text)):
-                ids += [self.tokenizer.token_to_id(part)] if number % 2 else self.encode_texts([part])[0] if part else []
+                ids += (
+                    [self.tokenizer.token_to_id(part)] if number % 2 else self.encode_texts([part])[0] if part else []
+                )
             self._fragments[text] = ids
         return self._fragments[text]
 

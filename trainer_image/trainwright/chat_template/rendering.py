@@ -63,7 +63,11 @@ class Template:
         """
         try:
             return self._template.render(
-                messages=list(messages), tools=tools, documents=None, add_generation_prompt=generation, **self._special_tokens
+                messages=list(messages),
+                tools=tools,
+                documents=None,
+                add_generation_prompt=generation,
+                **self._special_tokens,
             )
         except (jinja2.TemplateError, TypeError, KeyError, ValueError) as error:
             raise TemplateRefuses(str(error) or type(error).__name__) from error

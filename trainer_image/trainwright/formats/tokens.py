@@ -55,10 +55,10 @@ def write_shard(
     vocabulary_size: int,
     sequence_length: int,
 ) -> Path:
-    """Write one shard; `packs` are the numbers of the sequences in each pack, every sequence in exactly one."""
+    """Write one shard; `packs` are the numbers of the sequences in each pack; one that is seen several times stands there as often."""
     part = folder / f"part-{number:05d}"
     part.mkdir(parents=True, exist_ok=True)
-    order = np.fromiter((n for pack in packs for n in pack), np.int64, len(sequences.lengths))
+    order = np.fromiter((n for pack in packs for n in pack), np.int64)
     tokens, targets = _reordered(sequences, order)
     lengths = sequences.lengths[order]
     np.save(part / "tokens.npy", tokens.astype(np.uint16 if vocabulary_size <= 1 << 16 else np.uint32))
