@@ -73,7 +73,7 @@ def read_documents(text: str) -> list[Document]:
         return [*documents, Document(None, {}, [broken.fault])]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it holds characters that YAML does not allow"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "")
         line = mark.line + 1 if mark else 1
         return [*documents, Document(None, {}, [Fault(line, (), f"this is no YAML: {problem}")])]
     return documents
