@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -51,7 +51,6 @@ class Chart:
     marked_name: str = ""
     height: int = 280
     from_zero: bool = False
-    digits: int = field(default=3)
 
 
 def line_chart(chart: Chart) -> Markup:
@@ -65,7 +64,7 @@ def line_chart(chart: Chart) -> Markup:
     left, right = min(0.0, *steps) if len(steps) > 1 else 0.0, max(steps)
     frame = _Frame(left=left, right=right if right > left else left + 1, low=low, high=high)
     parts = [
-        _grid(frame, ticks, chart.digits),
+        _grid(frame, ticks),
         _lines(frame, series),
         *(_level(frame, level) for level in chart.levels),
     ]
@@ -73,7 +72,7 @@ def line_chart(chart: Chart) -> Markup:
     if chart.marked is not None:
         parts.append(_ring(frame, chart.marked, chart.marked_name))
     readout = [
-        {"name": line.name, "kind": line.kind, "points": [_read(frame, point, chart.digits) for point in line.points]}
+        {"name": line.name, "kind": line.kind, "points": [_read(frame, point) for point in line.points]}
         for line in series
         if line.in_readout
     ]
@@ -88,31 +87,15 @@ def histogram(edges: Sequence[float], counts: Sequence[float], *, title: str, un
         return Markup("")
     low, high, ticks = _axis(0.0, max(counts))
     frame = _Frame(left=0, right=len(counts), low=low, high=high)
-    bars = [
-        Markup(
-            '<rect class="bar" x="{:.3f}%" y="{:.3f}%" width="{:.3f}%" height="{:.3f}%"><title>{}–{} {}: {}</title></rect>'
-        ).format(
-            frame.x(n + 0.08),
-            frame.y(value),
-            frame.x(0.84),
-            100 - frame.y(value),
-            wording.count(edges[n]),
-            wording.count(edges[n + 1]),
-            unit,
-            wording.count(value),
-        )  # fmt: skip
-        for n, value in enumerate(counts)
-    ]
-    every = max(1, math.ceil(len(edges) / 7))
+    names = [f"{wording.count(edges[n])}–{wording.count(edges[n + 1])} {unit}" for n in range(len(counts))]
+    bars = [_bin(frame, n, value, names[n]) for n, value in enumerate(counts)]
     labels = [
         Markup('<text class="x" x="{:.3f}%" y="100%" dy="18">{}</text>').format(frame.x(n), wording.compact(edges[n]))
-        for n in range(0, len(edges), every)
+        for n in range(0, len(edges), max(1, math.ceil(len(edges) / 7)))
     ]
-    total = sum(counts)
+    description = f"{wording.count(sum(counts))} in {len(counts)} bins of {unit}"
     return Markup('<svg class="chart" role="img" height="180" aria-label="{}"><desc>{}</desc>{}</svg>').format(
-        title,
-        f"{wording.count(total)} in {len(counts)} bins of {unit}",
-        Markup("").join([_y_grid(frame, ticks), *bars, *labels]),
+        title, description, Markup("").join([_y_grid(frame, ticks), *bars, *labels])
     )
 
 
@@ -129,7 +112,7 @@ def bar(parts: Iterable[tuple[str, float, float]]) -> Markup:
 
 
 def smoothed(points: Sequence[Point], half_life: float | None = None) -> list[Point]:
-    """An exponential moving average without a start-up bias; the half-life is a thirtieth of the points if not given."""
+    """An exponential moving average without a start-up bias; the half-life, if absent, is a thirtieth of the points."""
     decay = 0.5 ** (1 / (half_life or max(1.0, len(points) / 30)))
     total = weight = 0.0
     smooth = []
@@ -156,6 +139,13 @@ class _Frame:
         return 100 * (self.high - value) / (self.high - self.low)
 
 
+def _bin(frame: _Frame, number: int, value: float, name: str) -> Markup:
+    top = frame.y(value)
+    return Markup(
+        '<rect class="bar" x="{:.3f}%" y="{:.3f}%" width="{:.3f}%" height="{:.3f}%"><title>{}: {}</title></rect>'
+    ).format(frame.x(number + 0.08), top, frame.x(0.84), 100 - top, name, wording.count(value))
+
+
 def _finite(line: Series) -> Series:
     """The series without points that are no numbers, thinned to means of equal stretches if it has too many."""
     points = [(x, y) for x, y in line.points if math.isfinite(x) and math.isfinite(y)]
@@ -177,29 +167,30 @@ def _axis(low: float, high: float) -> tuple[float, float, list[float]]:
     return first * step, last * step, [n * step for n in range(first, last + 1)]
 
 
-def _grid(frame: _Frame, ticks: Sequence[float], digits: int) -> Markup:
+def _grid(frame: _Frame, ticks: Sequence[float]) -> Markup:
     steps = _axis(frame.left, frame.right)[2]
     labels = [
         Markup('<text class="x" x="{:.3f}%" y="100%" dy="18">{}</text>').format(frame.x(step), wording.compact(step))
         for step in steps
         if frame.left <= step <= frame.right and float(step).is_integer()
     ]
-    return Markup("").join([_y_grid(frame, ticks, digits), *labels])
+    return Markup("").join([_y_grid(frame, ticks), *labels])
 
 
-def _y_grid(frame: _Frame, ticks: Sequence[float], digits: int = 3) -> Markup:
+def _y_grid(frame: _Frame, ticks: Sequence[float]) -> Markup:
     return Markup("").join(
         Markup(
-            '<line class="grid" x2="100%" y1="{0:.3f}%" y2="{0:.3f}%"/><text class="y" x="-8" y="{0:.3f}%" dy="4">{1}</text>'
-        ).format(frame.y(tick), _tick(tick, digits))
+            '<line class="grid" x2="100%" y1="{0:.3f}%" y2="{0:.3f}%"/>'
+            '<text class="y" x="-8" y="{0:.3f}%" dy="4">{1}</text>'
+        ).format(frame.y(tick), _tick(tick))
         for tick in ticks
     )
 
 
-def _tick(value: float, digits: int) -> str:
-    if value and (abs(value) < 1e-3 or abs(value) >= 1e4):
-        return wording.compact(value) if abs(value) >= 1e4 else f"{value:.0e}".replace("e-0", "e-")
-    return f"{round(value, digits):g}"
+def _tick(value: float) -> str:
+    if abs(value) >= 1e4:
+        return wording.compact(value)
+    return f"{value:.3g}".replace("e-0", "e-") if value else "0"
 
 
 def _lines(frame: _Frame, series: Sequence[Series]) -> Markup:
@@ -239,7 +230,7 @@ def _ring(frame: _Frame, point: Point, name: str) -> Markup:
     ).format(x, y, anchor, name)
 
 
-def _read(frame: _Frame, point: Point, digits: int) -> list[str | float]:
+def _read(frame: _Frame, point: Point) -> list[str | float]:
     """A point for the readout: place in percent, then what to say."""
     x, y = point
-    return [round(frame.x(x), 2), round(frame.y(y), 2), wording.count(x), wording.figure(y, digits + 1)]
+    return [round(frame.x(x), 2), round(frame.y(y), 2), wording.count(x), wording.figure(y)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 NOTHING = "–"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether `value` is a finite number; figures from JSON may be null, NaN or text."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -25,7 +25,7 @@ def compact(value: Any) -> str:
         return NOTHING
     for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
-            return f"{value / (1e3 if unit == 'k' else size):.1f} {unit}"
+            return f"{value / (1e3 if unit == 'k' else size):.1f} {unit}".replace(".0 ", " ")
     return count(value)
 
 
@@ -37,6 +37,16 @@ def figure(value: Any, digits: int = 4) -> str:
         return "0"
     places = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{value:.{digits - 2}e}" if places > digits + 2 else f"{value:,.{max(0, places)}f}"
+
+
+def factor(value: Any) -> str:
+    """A number that someone chose, as they would write it: 5, 0.0015."""
+    return f"{value:.4g}" if is_number(value) else NOTHING
+
+
+def score(value: Any) -> str:
+    """A figure from 0 to 1, such as BLEU, to three decimals."""
+    return f"{value:.3f}" if is_number(value) else NOTHING
 
 
 def share(value: Any) -> str:

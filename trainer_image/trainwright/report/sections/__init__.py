@@ -1,5 +1,7 @@
-"""The sections of the page, in reading order. Each is a function of the outputs that returns what its template shows, or
-None if the run has nothing of the kind; its template is templates/sections/NAME.html.j2.
+"""The sections of the page, in reading order.
+
+Each is a function of the outputs that returns what its template shows, or None if the run has nothing of the kind;
+its template is templates/sections/NAME.html.j2.
 """
 
 from __future__ import annotations

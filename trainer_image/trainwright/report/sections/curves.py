@@ -1,4 +1,4 @@
-"""Learning: the curves of training and validation loss, with the best marked, and of learning rate and gradient norm."""
+"""Learning: the curves of training and validation loss with the best marked, of learning rate and gradient norm."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def _stopping(outputs: Outputs) -> str:
     if wanted is None:
         return ""
     if outputs.metric("train", "ended") == "earlyStopping":
-        return f"Stopped early: {wanted.patience} evaluations in a row were no better than {wording.figure(state.get('best'))}."
+        best = wording.figure(state.get("best"))
+        return f"Stopped early: {wanted.patience} evaluations in a row were no better than {best}."
     bad = state.get("bad", 0)
     return f"Early stopping was on and did not act: {bad} of {wanted.patience} evaluations in a row were no better."
 

@@ -23,7 +23,9 @@ def data(outputs: Outputs) -> dict[str, Any] | None:
         "steps": _steps(outputs),
         "reasons": _reasons(outputs),
         "bad": [(wording.words_of(reason), wording.count(n)) for reason, n in _bad(outputs).items()],
-        "splits": _shares({split: counts[split] for split in ("train", "validation", "test") if counts.get(split)}),
+        "splits": _shares(
+            {split: counts[split] for split in ("train", "validation", "test") if counts.get(split)}, by_size=False
+        ),
         "languages": _shares(outputs.metric("prepare", "languages")),
         "kept": [
             (wording.title_of(name), _shares(values))
@@ -56,8 +58,8 @@ def _sources(outputs: Outputs) -> list[dict[str, Any]]:
                 "use": source.use or "split",
                 "exchanges": wording.count(facts.get("exchanges")),
                 "rows": wording.count(share.get("rows")),
-                "weight": wording.figure(source.weight, 3),
-                "repeats": f"× {wording.figure(share.get('repeats'), 3)}" if share else wording.NOTHING,
+                "weight": wording.factor(source.weight),
+                "repeats": f"× {wording.factor(share.get('repeats'))}" if share else wording.NOTHING,
                 "never": wording.count(share.get("neverSeen")),
                 "sequences": wording.count(share.get("sequences")),
             }
@@ -117,17 +119,17 @@ def _bad(outputs: Outputs) -> dict[str, int]:
     return bad
 
 
-def _shares(values: Any) -> list[dict[str, Any]]:
-    """Names with counts as bars of their share, largest first; a long tail becomes one line."""
+def _shares(values: Any, *, by_size: bool = True) -> list[dict[str, Any]]:
+    """Names with counts as bars of their share, largest first unless in a given order; a long tail becomes one line."""
     if not isinstance(values, Mapping):
         return []
-    ordered = sorted(
-        ((str(name), n) for name, n in values.items() if wording.is_number(n)), key=lambda item: (-item[1], item[0])
-    )
+    ordered = [(str(name), n) for name, n in values.items() if wording.is_number(n)]
+    if by_size:
+        ordered.sort(key=lambda item: (-item[1], item[0]))
     total = sum(n for _, n in ordered)
     if total <= 0:
         return []
-    largest = ordered[0][1]
+    largest = max(n for _, n in ordered)
     if len(ordered) > LONGEST_LIST:
         tail = ordered[LONGEST_LIST - 1 :]
         ordered = [*ordered[: LONGEST_LIST - 1], (f"{len(tail)} others", sum(n for _, n in tail))]

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainwright.report import wording
 from trainwright.report.outputs import Outputs
-from trainwright.report.sections.summary import NAMES
+from trainwright.report.sections.summary import NAMES, written
 
 
 def evaluation(outputs: Outputs) -> dict[str, Any] | None:
@@ -39,16 +39,12 @@ def evaluation(outputs: Outputs) -> dict[str, Any] | None:
 
 
 def _row(name: str, figures: Mapping[str, Any], known: list[str], kind: str) -> dict[str, Any]:
-    shown = [
-        wording.share(figures.get(metric)) if metric == "probes" else wording.figure(figures.get(metric))
-        for metric in known
-    ]
-    return {"name": name, "figures": shown, "kind": kind}
+    return {"name": name, "figures": [written(metric, figures.get(metric)) for metric in known], "kind": kind}
 
 
 def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
     limits = [
-        f"{words} {wording.figure(gate.get(end))}"
+        f"{words} {wording.factor(gate.get(end))}"
         for end, words in (("min", "at least"), ("max", "at most"))
         if gate.get(end) is not None
     ]
@@ -56,7 +52,7 @@ def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metric": NAMES.get(metric, metric),
         "limit": " and ".join(limits),
-        "value": wording.figure(gate.get("value")),
+        "value": written(metric, gate.get("value")),
         "met": bool(gate.get("met")),
     }
 

@@ -9,8 +9,15 @@ from trainwright.report import wording
 from trainwright.report.outputs import Outputs
 
 HIGHER_IS_BETTER = {"bleu", "rouge1", "rouge2", "rougeL", "probes"}
-NAMES = {"loss": "Loss", "perplexity": "Perplexity", "bleu": "BLEU", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2",
-         "rougeL": "ROUGE-L", "probes": "Probes met"}  # fmt: skip
+NAMES = {
+    "loss": "Loss",
+    "perplexity": "Perplexity",
+    "bleu": "BLEU",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "probes": "Probes met",
+}
 
 
 def summary(outputs: Outputs) -> dict[str, Any]:
@@ -71,6 +78,13 @@ def model_name(outputs: Outputs) -> str:
     return str(scratch.preset or scratch.config or "a model") if scratch else "a model"
 
 
+def written(metric: str, value: Any) -> str:
+    """A figure of a metric as people write it: scores from 0 to 1 to three decimals, probes as a share."""
+    if metric == "probes":
+        return wording.share(value)
+    return wording.score(value) if metric in HIGHER_IS_BETTER else wording.figure(value)
+
+
 def _verdict(outputs: Outputs) -> dict[str, str] | None:
     gates = outputs.metric("evaluate", "gates") or []
     missed = [gate["metric"] for gate in gates if not gate.get("met")]
@@ -108,7 +122,7 @@ def _change(label: str, metric: str, before: Mapping[str, Any], after: Mapping[s
         return None
     better = new >= old if metric in HIGHER_IS_BETTER else new <= old
     change = f"{(new - old) / old:+.1%}".replace("-", "−").replace("%", " %") if old else ""
-    return _tile(label, wording.figure(new), change, before=wording.figure(old), kind="good" if better else "bad")
+    return _tile(label, written(metric, new), change, before=written(metric, old), kind="good" if better else "bad")
 
 
 def _first_to_best(outputs: Outputs) -> dict[str, Any] | None:
