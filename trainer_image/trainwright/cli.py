@@ -153,10 +153,10 @@ def search(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many exchanges.")] = 5,
 ) -> None:
     """Find the training exchanges nearest to a text."""
-    from trainwright import local
     from trainwright.index import search
+    from trainwright.survey import newest
 
-    for hit in search(local.newest(workdir, "index").folder, text, limit):
+    for hit in search(newest(workdir, "index").folder, text, limit):
         typer.echo(f"{hit.score:.3f}  {hit.prompt!r} → {hit.response!r}  ({hit.source}, row {hit.row})")
 
 

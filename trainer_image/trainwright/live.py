@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.text import Text
 
 from trainwright.artifacts import Artifact
-from trainwright.local import Step
+from trainwright.survey import Step
 
 PLAIN_INTERVAL_S = 10.0
 

@@ -7,7 +7,7 @@ own (launcher.py); this process only compares keys, so a run with nothing to do 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from trainwright import artifacts, contract, launcher, storage
 from trainwright.api import TrainingRun, resolve
 from trainwright.artifacts import Artifact
-from trainwright.contract import RunConfig, Stage
+from trainwright.contract import RunConfig
 from trainwright.environment import cpu_quota, visible_gpus
 from trainwright.errors import BadInput, InvalidSpec
 from trainwright.stage_process import Job
+from trainwright.survey import Step, survey
 
 if TYPE_CHECKING:
     from trainwright.plan import Plan
 
 RUN_FILE = "run.json"
-UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,31 +38,6 @@ class Options:
     mounts: Mapping[str, Path] = field(default_factory=dict)
     processes: int | None = None
     workers: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One stage of this run: its key, what went into it, its finished output if any, and why it is not reused."""
-
-    stage: Stage
-    key: str
-    ingredients: Mapping[str, Any]
-    artifact: Artifact | None
-    changed: tuple[str, ...]
-
-    @property
-    def will(self) -> str:
-        """What happens to it: reused, goes on, or will run."""
-        if self.artifact is not None:
-            return "reused"
-        return "goes on" if self.changed == (UNFINISHED,) and self.stage.resumable else "will run"
-
-    @property
-    def because(self) -> str:
-        """Why it is not reused; empty at the first run."""
-        if self.changed == (UNFINISHED,):
-            return "it did not finish"
-        return f"{', '.join(self.changed)} changed" if self.changed else ""
 
 
 class View(Protocol):
@@ -130,30 +105,6 @@ def configure(run_file: Path, options: Options) -> RunConfig:
     )
 
 
-def survey(config: RunConfig, *, fresh: tuple[str, ...] = ()) -> list[Step]:
-    """Every stage of the run with its key, whether its output exists, and what changed since the last one if not.
-
-    All keys follow from the spec and the sources' contents, so nothing has to run to know them.
-    """
-    spec = config.spec.model_dump(by_alias=True, mode="json")
-    keys: dict[str, str] = {}
-    steps = []
-    for stage in contract.stages_of(config.spec):
-        ingredients = {
-            "fields": artifacts.projection(spec, stage.fields),
-            "inputs": {name: keys[name] for name in stage.needs if name in keys},
-            "sources": dict(_sources(stage, config)),
-            "sample": config.sample if stage.name == "ingest" else None,
-        }
-        key = keys[stage.name] = artifacts.key_of(stage, ingredients)
-        if stage.name in fresh:
-            artifacts.discard(config.workdir, stage.name, key)
-        found = artifacts.find(config.workdir, stage.name, key)
-        changed = () if found else _changes(config.workdir, stage, key, ingredients, fresh)
-        steps.append(Step(stage=stage, key=key, ingredients=ingredients, artifact=found, changed=changed))
-    return steps
-
-
 def plan_file(run_file: Path, options: Options, *, gpu: str | None = None, price: float | None = None) -> str:
     """The plan of a file as text: for this machine, or with `gpu` or a `cluster` for the cluster it describes."""
     from trainwright import plan
@@ -165,21 +116,6 @@ def plan_file(run_file: Path, options: Options, *, gpu: str | None = None, price
         return plan.render(plan_of(config, survey(config)))
     machine = plan.cluster_machine(config.spec, gpu=gpu, price=price)
     return plan.render(plan.plan(config.spec, facts.collect(config, {}), machine, name=config.name))
-
-
-def newest(workdir: Path, stage: str) -> Artifact:
-    """The output of a stage that finished last in a workdir.
-
-    Raises:
-        BadInput: there is none.
-    """
-    done = sorted((workdir / "stages" / stage).glob("*/done.json"), key=lambda path: path.stat().st_mtime)
-    found = artifacts.find(workdir, stage, done[-1].parent.name) if done else None
-    if found is None:
-        raise BadInput(
-            f"{workdir} has no finished stage {stage}", hint=f"trainwright run FILE --workdir {workdir} makes it"
-        )
-    return found
 
 
 def report_again(workdir: Path, *, examples: bool) -> Path:
@@ -224,55 +160,6 @@ def _claim(config: RunConfig) -> None:
             hint="choose another folder with --workdir",
         )
     artifacts.write_json(path, config.model_dump(mode="json", by_alias=True))
-
-
-def _uris(stage: Stage, config: RunConfig) -> Iterator[str]:
-    """The sources a stage reads itself; what other stages made is known by key."""
-    spec = config.spec
-    model = spec.model
-    candidates: dict[str, list[str | None]] = {
-        "ingest": [source.uri for source in spec.data.sources],
-        "prepare": [spec.data.prepare.offensive.lexicon],
-        "index": [spec.vector_store.embedding],
-        "train": [spec.training.resume_from],
-    }
-    if model is not None:
-        scratch = model.scratch.config if model.scratch else None
-        tokenizer = model.tokenizer.from_ if model.tokenizer else None
-        candidates["weights"] = [model.from_, scratch, tokenizer]
-    yield from (uri for uri in candidates.get(stage.name, []) if uri is not None)
-
-
-def _sources(stage: Stage, config: RunConfig) -> Iterator[tuple[str, list[list[str]]]]:
-    """The digests of what a stage reads besides other stages' outputs, by URI."""
-    for uri in _uris(stage, config):
-        yield uri, [[file.name, file.digest] for file in storage.list_files(uri, config)]
-    if stage.name == "index" and config.spec.vector_store.embedding is None:
-        from trainwright.index import table
-
-        yield "the product's embedding table", [["table", table.address()]]
-
-
-def _changes(workdir: Path, stage: Stage, key: str, new: Mapping[str, Any], fresh: tuple[str, ...]) -> tuple[str, ...]:
-    """What differs from the newest finished output of this stage, in words of the file; empty if there is none."""
-    if stage.name in fresh:
-        return ("--fresh",)
-    if (artifacts.folder_of(workdir, stage.name, key)).exists():
-        return (UNFINISHED,)
-    folders = sorted((workdir / "stages" / stage.name).glob("*/done.json"), key=lambda path: path.stat().st_mtime)
-    if not folders:
-        return ()
-    try:
-        done = json.loads(folders[-1].read_text("utf-8"))
-        old = done["ingredients"]
-    except (OSError, ValueError, KeyError):
-        return ("its last output cannot be read",)
-    words = [name for name, value in new["fields"].items() if old["fields"].get(name) != value]
-    words += [f"the content of {uri}" for uri, value in new["sources"].items() if old["sources"].get(uri) != value]
-    words += [f"stage {name}" for name, value in new["inputs"].items() if old["inputs"].get(name) != value]
-    words += ["--sample"] if old.get("sample") != new["sample"] else []
-    words += ["a newer version of the stage"] if done.get("version") != stage.version else []
-    return tuple(words) or ("its inputs",)
 
 
 def _ensure(config: RunConfig, step: Step, finished: Mapping[str, Artifact], view: View) -> Artifact:
