@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "head_dim": 128,
     },
 }
-"""config.json of each `model.scratch.preset`; the 1B and 3B shapes are those published with Llama 3.2 (special ids come from the tokenizer)."""
+"""config.json of each `model.scratch.preset`; the larger ones as published with Llama 3.2 (special ids come from the tokenizer)."""
 
 
 def parameter_count(config: Mapping[str, Any]) -> int:
@@ -164,6 +165,15 @@ def load_model(folder: Path, *, dtype: torch.dtype) -> torch.nn.Module:
     return loaded
 
 
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The precision that config.json says the weights are stored in; fp32 if it says nothing."""
+    import torch
+
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    name = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(name, torch.float32)
+
+
 def refuse_pickles(folder: Path) -> None:
     """Raise BadInput unless the folder has safetensors; pickled weights are named, never opened."""
     if any(folder.glob("*.safetensors")):
@@ -182,7 +192,7 @@ def refuse_pickles(folder: Path) -> None:
 def build_model(folder: Path, *, vocabulary_size: int, seed: int, dtype: torch.dtype) -> torch.nn.Module:
     """Draw random weights of the shape in `folder`/config.json, with `vocabulary_size` embeddings.
 
-    The draw is in fp32 and depends on the seed alone; `dtype` only casts it. Special ids outside the vocabulary are removed.
+    The draw is in fp32 and depends on the seed alone; `dtype` only casts it. Special ids outside the vocabulary go.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
