@@ -72,7 +72,9 @@ def cache_folder() -> Path:
     An unwritable or missing home falls back to a folder of this user under the system's temporary folder.
     """
     chosen = os.environ.get(CACHE) or os.environ.get("XDG_CACHE_HOME")
-    folder = Path(chosen) if os.environ.get(CACHE) else Path(chosen or Path("~/.cache").expanduser()) / "trainwright"
+    folder = Path(chosen or Path("~/.cache").expanduser())
+    if not os.environ.get(CACHE):
+        folder /= "trainwright"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
