@@ -23,7 +23,7 @@ from trainwright.api.prepare import (
     RareWords,
     Relevance,
 )
-from trainwright.api.run import API_VERSION, KIND, Metadata, Spec, TrainingRun, resolve
+from trainwright.api.run import API_VERSION, FIXED, KIND, Metadata, Spec, TrainingRun, resolve
 from trainwright.api.status import Status
 from trainwright.api.training import Checkpoint, EarlyStopping, Lora, Training
 from trainwright.api.validation import Problem, problems, problems_of_change, problems_of_object
@@ -31,6 +31,7 @@ from trainwright.api.vector_store import ExternalWeaviate, VectorStore
 
 __all__ = [
     "API_VERSION",
+    "FIXED",
     "KIND",
     "NOT_BUILT",
     "Audit",
