@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainwright.api import Spec
+from trainwright.api import Spec, unbuilt
 from trainwright.errors import DoesNotFit
 from trainwright.plan import layout, mission
 from trainwright.plan.amounts import Amounts, amounts
@@ -53,7 +53,7 @@ def plan(spec: Spec, facts: Facts, machine: Machine, *, name: str = "", stages: 
         cost=_cost(hours, machine),
         mission=_mission(parameters, counted, epochs, machine),
         problems=tuple(_problems(machine, training, table, chosen, disk)),
-        notes=tuple(_notes(machine, training, chosen)),
+        notes=tuple(_notes(spec, machine, training, chosen)),
         stages=tuple(stages),
     )
 
@@ -165,12 +165,12 @@ def _mission(parameters: Figure, counted: Amounts, epochs: Figure, machine: Mach
         seconds = mission.preparation_seconds(rows, machines)
         figure = Figure(value=seconds, basis=f"{rows:,} rows × 2.1 ms ÷ {machines}")
         lines.append(Line(name="prepare", figure=figure))
-    if parameters.whole is None or epochs.value is None:
+    if parameters.whole is None or epochs.value is None or not machine.device.is_gpu:
         return tuple(lines)
     size = mission.nominal(parameters.whole)
     for devices in sorted({1, machine.devices}):
         seconds = mission.training_seconds(size, rows, epochs.value, devices)
-        basis = f"6 · {size:,} · {rows:,} rows · {epochs.value:,g} epochs ÷ 156 TFLOPS ÷ {devices}"
+        basis = f"6 · {size:,} · {rows:,} rows · {epochs.value:,g} epoch(s) ÷ 156 TFLOPS ÷ {devices}"
         lines.append(Line(name="train", figure=Figure(value=seconds, basis=basis)))
     return tuple(lines)
 
@@ -200,8 +200,10 @@ def _problems(
     return problems
 
 
-def _notes(machine: Machine, training: layout.Training | None, chosen: MemoryLine | None) -> list[str]:
+def _notes(spec: Spec, machine: Machine, training: layout.Training | None, chosen: MemoryLine | None) -> list[str]:
     notes = list(machine.notes)
+    if late := unbuilt(spec):
+        notes.append(f"not built yet, `run` refuses it: {', '.join(late)}")
     if training is None:
         return notes
     device = machine.device

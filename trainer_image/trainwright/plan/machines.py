@@ -32,7 +32,7 @@ def cluster_machine(spec: Spec, *, gpu: str | None = None, price: float | None =
         )
     per_node = cluster.gpus_per_node or 1
     return Machine(
-        name=f"the cluster: {cluster.nodes} × {per_node} {device.name}",
+        name=f"{'the cluster: ' if cluster.gpus_per_node else ''}{cluster.nodes} × {per_node} {device.name}",
         device=device,
         devices=cluster.nodes * per_node,
         device_memory_bytes=device.memory_bytes or _memory(spec),
