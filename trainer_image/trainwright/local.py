@@ -77,14 +77,14 @@ def run(run_file: Path, options: Options, view: View) -> Path:
     return config.workdir
 
 
-def configure(run_file: Path, options: Options) -> RunConfig:
+def configure(run_file: Path, options: Options, *, refuse_unbuilt: bool = True) -> RunConfig:
     """The settings of a run from its file and the command line.
 
     Raises:
-        InvalidSpec: the file breaks a rule, or sets a field that no stage acts on yet.
+        InvalidSpec: the file breaks a rule, or sets a field that no stage acts on yet (unless that is let pass).
         BadInput: more processes than this machine has GPUs or cores.
     """
-    document = _load(run_file)
+    document = _load(run_file, refuse_unbuilt=refuse_unbuilt)
     gpus, cores = visible_gpus(), cpu_quota()
     limit, what = (gpus, "GPU(s)") if gpus else (cores, "core(s)")
     processes = options.processes or (gpus if gpus else min(2, cores))
@@ -110,7 +110,7 @@ def plan_file(run_file: Path, options: Options, *, gpu: str | None = None, price
     from trainwright import plan
     from trainwright.plan import facts
 
-    config = configure(run_file, options)
+    config = configure(run_file, options, refuse_unbuilt=False)
     cluster = config.spec.cluster
     if gpu is None and cluster.nodes * cluster.gpus_per_node == 0:
         return plan.render(plan_of(config, survey(config)))
@@ -135,11 +135,11 @@ def report_again(workdir: Path, *, examples: bool) -> Path:
     return config.workdir / "report.html"
 
 
-def _load(run_file: Path) -> TrainingRun:
+def _load(run_file: Path, *, refuse_unbuilt: bool) -> TrainingRun:
     from trainwright.api import load_run
 
     document = load_run(run_file)
-    if unbuilt := contract.unbuilt(document.spec):
+    if refuse_unbuilt and (unbuilt := contract.unbuilt(document.spec)):
         raise InvalidSpec(
             f"{run_file}: not built yet: {', '.join(unbuilt)}",
             hint="remove the field; `trainwright validate` lists them as warnings",
