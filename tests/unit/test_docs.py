@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def test_every_reason_stands_beside_its_exit_code() -> None:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.TrainwrightError):
             assert kind.reason in table[kind.exit_code]
+
+
+def test_the_architecture_names_every_layer() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    named = {name.strip().removeprefix("trainwright.") for layer in layers for name in layer.split("|")}
+    diagram = (ROOT / "docs/architecture.md").read_text("utf-8").split("```")[1]
+    assert named - {"__main__"} - set(re.findall(r"\w+", diagram)) == set()
 
 
 def test_the_run_in_the_readme_is_valid() -> None:
