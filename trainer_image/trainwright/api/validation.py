@@ -40,7 +40,8 @@ class Problem:
         """Write it in one line, to stand behind a file's name and a colon."""
         place = f"{self.line}: " if self.line else ""
         field = f"{self.field}: " if self.field else ""
-        return f"{place}{field}{self.message}{f'; {self.hint}' if self.hint else ''}"
+        text = f"{place}{field}{self.message}{f'; {self.hint}' if self.hint else ''}"
+        return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def problems(text: str, *, cluster: bool = False) -> list[Problem]:
