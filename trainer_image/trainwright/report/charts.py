@@ -158,7 +158,7 @@ def _finite(line: Series) -> Series:
 
 def _axis(low: float, high: float) -> tuple[float, float, list[float]]:
     """A round range around the values, and its ticks."""
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
     raw = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(raw))

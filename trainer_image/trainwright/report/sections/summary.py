@@ -47,7 +47,7 @@ def _lede(outputs: Outputs) -> str:
     kept = outputs.counts("prepare").get("rowsKept", outputs.counts("ingest").get("exchanges"))
     sources = len(spec.data.sources)
     data = f"{wording.count(kept)} exchanges" if kept is not None else "exchanges"
-    data += f" from {sources} source{'s' if sources > 1 else ''}"
+    data += f" of {sources} source{'s' if sources > 1 else ''}"
     if spec.goal == "PrepareData":
         return f"{data[0].upper()}{data[1:]}, cleaned, judged and split."
     size = outputs.metric("weights", "parameters") or outputs.counts("export").get("parameters")
@@ -56,15 +56,11 @@ def _lede(outputs: Outputs) -> str:
         return f"{model}, judged on {data}."
     training = spec.training
     from_scratch = bool(spec.model and spec.model.scratch)
-    how = "trained from scratch" if from_scratch else "fine-tuned" if training.objective != "Pretrain" else "trained on"
+    how = "trained from scratch" if from_scratch else "fine-tuned" if training.objective != "Pretrain" else "trained further"
     adapter = f" with LoRA of rank {training.lora.rank}" if training.lora else ""
-    steps = outputs.metric("train", "steps")
-    length = (
-        f" {wording.count(steps)} steps over {wording.compact(outputs.counts('train').get('tokens'))} tokens."
-        if steps
-        else ""
-    )
-    return f"{model}, {how}{adapter} on {data}.{length}"
+    steps, tokens = outputs.metric("train", "steps"), outputs.counts("train").get("tokens")
+    length = f": {wording.count(steps)} steps over {wording.compact(tokens)} tokens" if steps else ""
+    return f"{model}, {how}{adapter}{length}, from {data}."
 
 
 def model_name(outputs: Outputs) -> str:
@@ -121,8 +117,9 @@ def _change(label: str, metric: str, before: Mapping[str, Any], after: Mapping[s
     if not wording.is_number(new) or not wording.is_number(old):
         return None
     better = new >= old if metric in HIGHER_IS_BETTER else new <= old
-    change = f"{(new - old) / old:+.1%}".replace("-", "−").replace("%", " %") if old else ""
-    return _tile(label, written(metric, new), change, before=written(metric, old), kind="good" if better else "bad")
+    relative = old and metric not in HIGHER_IS_BETTER
+    change = f"{(new - old) / old:+.1%}".replace("%", " %") if relative else f"{new - old:+.3f}"
+    return _tile(label, written(metric, new), change.replace("-", "−"), before=written(metric, old), kind="good" if better else "bad")
 
 
 def _first_to_best(outputs: Outputs) -> dict[str, Any] | None:
@@ -150,7 +147,7 @@ def _probes(outputs: Outputs, before: Mapping[str, Any], result: Mapping[str, An
         return None
     old = before.get("probes")
     met, earlier = f"{round(after * total)} of {total}", f"{round(old * total)}" if wording.is_number(old) else ""
-    note = "asked before and after" if earlier else ""
+    note = "before and after" if earlier else ""
     return _tile("Probes met", met, note, before=earlier, kind="good" if after == 1 else "warn")
 
 

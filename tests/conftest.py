@@ -1,0 +1,59 @@
+"""What tests may need and a machine may lack: such tests skip with a name, and the summary counts them.
+
+`needs("chromium")` gives the program's path, `needs("root")` and `needs("package:NAME")` just require. With
+TRAINWRIGHT_REQUIRE=all (or a list of names) a missing thing fails the test instead of skipping it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.chromium import find_chromium
+
+REQUIRE = "TRAINWRIGHT_REQUIRE"
+PREFIX = "needs "
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[str], str]:
+    """The function that requires a thing by name and gives what it is found as."""
+    return require
+
+
+def require(name: str) -> str:
+    """Return the thing's path or name; skip the test if this machine lacks it, or fail if it is required."""
+    found = _find(name)
+    if found is not None:
+        return found
+    required = os.environ.get(REQUIRE, "").split(",")
+    if "all" in required or name in required:
+        pytest.fail(f"{PREFIX}{name}, and {REQUIRE} asks for it", pytrace=False)
+    pytest.skip(f"{PREFIX}{name}")
+
+
+def _find(name: str) -> str | None:
+    if name == "chromium":
+        return find_chromium()
+    if name == "root":
+        return name if os.geteuid() == 0 else None
+    kind, _, package = name.partition(":")
+    if kind == "package":
+        return name if importlib.util.find_spec(package) is not None else None
+    raise ValueError(f"nobody knows how to look for {name!r}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests did not run for want of what."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", []) if report.longrepr]
+    missing = Counter(str(reason).removeprefix("Skipped: ") for reason in reasons)
+    wanted = {reason: n for reason, n in missing.items() if reason.startswith(PREFIX)}
+    if wanted:
+        told = ", ".join(f"{n} {reason}" for reason, n in sorted(wanted.items()))
+        terminalreporter.write_line(
+            f"not run on this machine: {told} ({REQUIRE}=all makes this a failure)", yellow=True
+        )
