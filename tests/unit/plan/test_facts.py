@@ -52,7 +52,7 @@ def test_a_sample_limits_every_source(tmp_path: Path) -> None:
 def test_counts_of_ingest_replace_what_files_say(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("x" * 3060)
     ingest = Artifact(stage="ingest", key="0", folder=tmp_path, done={"counts": {}, "metrics": {}})
-    (tmp_path / "sources.json").write_text(json.dumps([{"name": "./a.jsonl", "exchanges": 7}]))
+    (tmp_path / "sources.json").write_text(json.dumps([{"uri": "./a.jsonl", "exchanges": 7}]))
     source = facts.collect(config(tmp_path, sources=[{"uri": "./a.jsonl"}]), {"ingest": ingest}).sources[0]
     assert (source.exchanges, source.text_bytes) == (7, None)
 

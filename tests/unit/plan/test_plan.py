@@ -102,6 +102,13 @@ def test_a_workdir_without_room_for_the_checkpoints_is_refused_with_the_free_byt
         check(made)
 
 
+def test_what_a_stopped_run_has_written_already_counts_as_room() -> None:
+    machine = gpus(free_bytes=50 * GB, written_bytes=100 * GB)
+    made = plan(spec(), facts(), machine)
+    check(made)
+    assert "50.0 GB are free, 100.0 GB are written already" in render(made)
+
+
 def test_bytes_of_checkpoints_count_the_one_that_is_being_written() -> None:
     made = plan(spec(checkpoint={"keep": 3}), facts(), gpus())
     checkpoints = next(line.figure for line in made.disk if line.name == "checkpoints")

@@ -133,6 +133,7 @@ def _training(
         packs_a_step=packs_per_step(batch.whole or length, length),
         devices=machine.devices,
         memory_bytes=machine.device_memory_bytes,
+        micro_batch_tokens=layout.MICRO_BATCH_TOKENS if machine.device.is_gpu else layout.CPU_MICRO_BATCH_TOKENS,
         micro_batch=cluster.micro_batch if cluster else None,
         zero_stage=cluster.zero_stage if cluster else None,
         checkpointing=cluster.activation_checkpointing if cluster else None,
@@ -191,7 +192,7 @@ def _problems(
             f"{usable / GB:.1f} GB are usable: more or larger devices, LoRA, or a shorter training.sequenceLength"
         )
     needed, free = total_bytes(disk), machine.free_bytes
-    if free is not None and needed > free:
+    if free is not None and needed > free + machine.written_bytes:
         largest = max(disk, key=lambda line: line.figure.value or 0)
         problems.append(
             f"the workdir needs {needed / GB:.1f} GB and {free / GB:.1f} GB are free (most: {largest.name}, "

@@ -65,6 +65,7 @@ def this_machine(config: RunConfig, *, gpu: str | None = None, price: float | No
         device_memory_bytes=memory,
         cores=cores,
         free_bytes=shutil.disk_usage(_existing(config.workdir)).free,
+        written_bytes=_bytes_under(config.workdir / "stages"),
         price_per_device_hour=device.price_per_hour if price is None else price,
         price_basis=PRICE_SOURCE if price is None else "--price",
         notes=tuple(notes),
@@ -108,17 +109,17 @@ def _model_config(config: RunConfig, weights: Artifact | None) -> tuple[Mapping[
 
 
 def _sources(config: RunConfig, ingest: Artifact | None) -> tuple[SourceFacts, ...]:
-    read = _read_by_ingest(ingest)
+    names, read = source_names(config.spec), _read_by_ingest(ingest)
     facts = []
-    for name, source in zip(source_names(config.spec), config.spec.data.sources, strict=True):
-        size, missing = (None, "") if name in read else _text_bytes(source.uri, config)
+    for number, source in enumerate(config.spec.data.sources):
+        size, missing = (None, "") if number in read else _text_bytes(source.uri, config)
         limits = [limit for limit in (source.max_rows, config.sample) if limit is not None]
         facts.append(
             SourceFacts(
-                name=name,
+                name=names[number],
                 weight=source.weight,
                 use=source.use,
-                exchanges=read.get(name),
+                exchanges=read.get(number),
                 limit=min(limits) if limits else None,
                 text_bytes=size,
                 missing=missing,
@@ -127,15 +128,15 @@ def _sources(config: RunConfig, ingest: Artifact | None) -> tuple[SourceFacts, .
     return tuple(facts)
 
 
-def _read_by_ingest(ingest: Artifact | None) -> dict[str, int]:
-    """Exchanges of each source, from sources.json of a finished ingest."""
+def _read_by_ingest(ingest: Artifact | None) -> dict[int, int]:
+    """Exchanges of each source by its place in the spec, from sources.json of a finished ingest."""
     if ingest is None:
         return {}
     try:
         listed = json.loads((ingest.folder / "sources.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(source["name"]): int(source["exchanges"]) for source in listed}
+    return {number: int(source["exchanges"]) for number, source in enumerate(listed)}
 
 
 def _text_bytes(uri: str, config: RunConfig) -> tuple[int | None, str]:
@@ -175,6 +176,10 @@ def _gpu_label() -> str:
 
 def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _bytes_under(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _existing(path: Path) -> Path:

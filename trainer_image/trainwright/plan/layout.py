@@ -12,6 +12,8 @@ USABLE_SHARE = 0.9
 """Share of a device's memory that the plan fills; the rest is for the runtime, its buffers and fragmentation."""
 MICRO_BATCH_TOKENS = 16_384
 """Tokens from which a larger micro-batch gains little: llm-foundry's fastest for 3 B on A100-80GB has about 20,000."""
+CPU_MICRO_BATCH_TOKENS = 2048
+"""The same for a CPU: from there on the fixed cost of a pass no longer counts."""
 STAGES = (1, 2, 3)
 """Stage 0 is never chosen: stage 1 sends as much (ZeRO paper, section 7) and holds less."""
 
@@ -28,6 +30,8 @@ class Training:
     devices: int
     memory_bytes: int | None
     """Of one device."""
+    micro_batch_tokens: int = MICRO_BATCH_TOKENS
+    """Most tokens that a device works on at once, if a sequence is not longer."""
     micro_batch: int | None = None
     """Set by `cluster.microBatch`; None: the largest that fits."""
     zero_stage: int | None = None
@@ -65,11 +69,11 @@ def _checkpointing(training: Training) -> tuple[bool, ...]:
 
 
 def _micro_batches(training: Training) -> tuple[int, ...]:
-    """Micro-batches to try, largest first: powers of two up to a device's share of a step and MICRO_BATCH_TOKENS."""
+    """Micro-batches to try, largest first: powers of two up to a device's share of a step."""
     if training.micro_batch is not None:
         return (training.micro_batch,)
     share = -(-training.packs_a_step // training.devices)
-    limit = max(1, min(share, MICRO_BATCH_TOKENS // training.sequence_length))
+    limit = max(1, min(share, training.micro_batch_tokens // training.sequence_length))
     return tuple(2**n for n in range(limit.bit_length() - 1, -1, -1))
 
 

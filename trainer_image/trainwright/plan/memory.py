@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from trainwright.plan.shape import Shape
 
 OPTIMISER_BYTES_PER_PARAMETER = 12
-LOGIT_CHUNK_TOKENS = 1024
-"""Labelled tokens whose logits exist at once: the loss is computed in chunks of so many."""
+LOGITS_AT_ONCE = 1 << 26
+"""Logits that exist at once: train computes the loss of labelled tokens in chunks of so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,4 +80,4 @@ def activation_bytes_per_token(shape: Shape, bytes_per_value: int, *, checkpoint
 
 def logit_bytes(shape: Shape, tokens: int, bytes_per_value: int) -> int:
     """Count the logits of one chunk of labelled tokens, in the training precision, and their fp32 copy and gradient."""
-    return min(tokens, LOGIT_CHUNK_TOKENS) * shape.vocabulary * (bytes_per_value + 8)
+    return min(tokens * shape.vocabulary, LOGITS_AT_ONCE) * (bytes_per_value + 8)

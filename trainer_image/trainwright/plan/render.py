@@ -104,6 +104,8 @@ def _disk(made: Plan) -> list[str]:
     free = made.machine.free_bytes
     known = "" if all(line.figure.value is not None for line in made.disk) else "what is known so far; "
     room = f"{free / GB:.1f} GB are free" if free is not None else "the workspace must hold it"
+    if made.machine.written_bytes:
+        room += f", {made.machine.written_bytes / GB:.1f} GB are written already"
     total = Figure(value=total_bytes(made.disk), basis=known + room)
     rows = [_row(line.name, _bytes(line.figure), line.figure) for line in made.disk]
     return ["disk", *rows, _row("together", _bytes(total), total)]

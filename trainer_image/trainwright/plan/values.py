@@ -85,6 +85,8 @@ class Machine:
     """Machines or pods that share ingest, prepare, tokenize and index."""
     free_bytes: int | None = None
     """Of the file system that holds the workdir."""
+    written_bytes: int = 0
+    """What stages have written there already: it is part of what the run needs, so it counts as room."""
     price_per_device_hour: float | None = None
     """US dollars."""
     price_basis: str = ""
