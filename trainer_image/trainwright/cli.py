@@ -102,8 +102,11 @@ def validate(
         typer.echo(f"{file}:{problem}", err=True)
     if problems:
         raise typer.Exit(BadInput.exit_code)
-    for field in contract.unbuilt(api.load_run(file).spec):
-        typer.echo(f"{file}: warning: {field}: not built yet, `run` refuses it", err=True)
+    for run_of_file in api.load_runs(file):
+        for field in contract.unbuilt(run_of_file.spec):
+            typer.echo(f"{file}: warning: {field}: not built yet, `run` refuses it", err=True)
+        for field in api.without_effect(run_of_file.spec):
+            typer.echo(f"{file}: warning: {field}: has no effect, `enabled` beside it is false", err=True)
     typer.echo(f"{file}: valid")
 
 

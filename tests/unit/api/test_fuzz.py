@@ -17,7 +17,7 @@ from trainwright.api.yaml_loader import read_documents
 
 ROOT = Path(__file__).parents[3]
 STORIES = [file.read_text("utf-8") for file in sorted((ROOT / "tests/data/api/stories").glob("*.yaml"))]
-QUICK = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 GROUPS: list[type[ApiModel]] = [api.Spec, *(group for group in fields(api.Spec).values() if group is not None)]
 NAMES = sorted({name for group in GROUPS for name in fields(group)})

@@ -55,6 +55,14 @@ def test_asking_for_what_is_not_built_is_noticed(path: str) -> None:
     assert contract.unbuilt(api.resolve(made)) == [path]
 
 
+def test_settings_of_a_step_that_is_off_are_told() -> None:
+    made = prepared(balance={"by": "source"}, clean={"enabled": False, "emoji": "Remove"}, rareWords={})
+    assert api.without_effect(made) == ["data.prepare.clean.emoji", "data.prepare.balance.by"]
+    store = spec(vectorStore={"enabled": False, "embedding": "./minilm"})
+    assert api.without_effect(store) == ["vectorStore.embedding"]
+    assert api.without_effect(prepared(balance={"enabled": True, "by": "source"})) == []
+
+
 def test_writing_a_default_out_asks_for_nothing() -> None:
     made = prepared(
         rareWords={"enabled": False, "minCount": 9},

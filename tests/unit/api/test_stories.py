@@ -12,7 +12,7 @@ STORIES = sorted((ROOT / "tests/data/api/stories").glob("*.yaml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("file", STORIES + EXAMPLES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", STORIES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("cluster", [False, True], ids=["one machine", "cluster"])
 def test_a_story_is_valid_on_one_machine_and_on_a_cluster(file: Path, cluster: bool) -> None:
     assert api.problems(file.read_text("utf-8"), cluster=cluster) == []

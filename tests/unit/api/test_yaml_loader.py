@@ -57,6 +57,10 @@ def test_keys_become_text() -> None:
     assert read("{y: a, 0777: b, 1.0: c, 2.5: d}") == {"true": "a", "511": "b", "1": "c", "2.5": "d"}
 
 
+def test_a_byte_order_mark_and_foreign_line_ends_are_taken() -> None:
+    assert read("\ufeffa: 1\r\nb: 2\r\n") == {"a": 1, "b": 2}
+
+
 def test_aliases_and_merges_are_followed() -> None:
     text = "base: &b {memory: 8Gi, cpu: 2}\nuse: {<<: *b, cpu: 4}\nmany: {<<: [*b, {gpus: 1}]}\n"
     value = read(text)

@@ -23,11 +23,13 @@ from trainwright.api.prepare import (
     RareWords,
     Relevance,
 )
-from trainwright.api.run import API_VERSION, FIXED, KIND, Metadata, Spec, TrainingRun, resolve
+from trainwright.api.run import API_VERSION, KIND, Metadata, Spec, TrainingRun, resolve
+from trainwright.api.spec_rules import FIXED
 from trainwright.api.status import Status
 from trainwright.api.training import Checkpoint, EarlyStopping, Lora, Training
 from trainwright.api.validation import Problem, problems, problems_of_change, problems_of_object
 from trainwright.api.vector_store import ExternalWeaviate, VectorStore
+from trainwright.api.without_effect import without_effect
 
 __all__ = [
     "API_VERSION",
@@ -80,4 +82,5 @@ __all__ = [
     "read_text",
     "resolve",
     "unbuilt",
+    "without_effect",
 ]

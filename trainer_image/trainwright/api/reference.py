@@ -12,8 +12,9 @@ from trainwright.api.descriptions import description_of
 from trainwright.api.field_table import FieldRow, field_table
 from trainwright.api.not_built import NOT_BUILT
 from trainwright.api.rules import UpdateRule
-from trainwright.api.run import FIXED, Spec
+from trainwright.api.run import Spec
 from trainwright.api.schema import crd_yaml
+from trainwright.api.spec_rules import FIXED
 from trainwright.api.status import Status
 from trainwright.api.walk import fields, rules_of
 
