@@ -1,0 +1,173 @@
+"""Whatever is wrong is told in a sentence: what, where, what to do, with an exit code, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainwright.errors import EXIT_BAD_INPUT, EXIT_RETRY
+
+from tests.local.run.conftest import Command, finished, rows, write_jsonl, write_run
+
+MODEL = {"scratch": {"preset": "llama-tiny"}, "tokenizer": {"train": {"vocabularySize": 400}}}
+
+
+def data(**source: Any) -> dict[str, Any]:
+    """The data group with one source over ./rows.jsonl."""
+    return {"sources": [{"uri": "./rows.jsonl"} | source], "split": {"validation": 0.1, "test": 0.1}}
+
+
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a field nobody knows": ({"training": {"learningrate": 1.0}}, ["run.yaml", "learningrate", "learningRate"]),
+    "a value of a wrong type": ({"training": {"maxSteps": "many"}}, ["maxSteps", "many", "whole number"]),
+    "a column that no row has": (
+        {"data": data(columns={"prompt": "question", "response": "response"})},
+        ["question", "prompt", "response"],
+    ),
+    "a source that is not there": ({"data": data(uri="./absent.jsonl")}, ["absent.jsonl", "no file"]),
+    "a package that is not installed": ({"data": data(uri="pkg://no_such_package/rows.jsonl")}, ["no_such_package"]),
+    "a claim without a place": ({"data": data(uri="pvc://corpus/rows.jsonl")}, ["corpus", "--mount"]),
+    "no row left after the filters": (
+        {"data": data() | {"prepare": {"relevance": {"minChars": 5000}}}},
+        ["relevance", "0 "],
+    ),
+    "a sequence longer than the model's limit": (
+        {"training": {"maxSteps": 2, "sequenceLength": 1_000_000, "batchTokens": 1_000_000}},
+        ["sequenceLength", "1000000"],
+    ),
+    "a field that no stage acts on yet": (
+        {"vectorStore": {"external": {"url": "https://weaviate.example:443"}}},
+        ["vectorStore.external", "not built yet"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_input_is_told_with_its_place(case: str, tmp_path: Path, trainwright: Command) -> None:
+    spec, words = CASES[case]
+    write_jsonl(tmp_path / "rows.jsonl", rows(60))
+    done = trainwright("run", write_run(tmp_path, spec), "--workdir", tmp_path / "work", "--until", "tokenize")
+    told(done, EXIT_BAD_INPUT, *words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ["rows.jsonl", "no rows"]),
+        (b'{"prompt": "a question", "resp', ["rows.jsonl", "1"]),
+        (b"\x1f\x8b\x08\x00", ["rows.jsonl"]),
+    ],
+    ids=["empty", "truncated", "not text"],
+)
+def test_a_source_without_a_readable_row_is_refused(
+    content: bytes, words: list[str], tmp_path: Path, trainwright: Command
+) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    done = trainwright("run", write_run(tmp_path), "--workdir", tmp_path / "work", "--until", "ingest")
+    told(done, EXIT_BAD_INPUT, *words)
+
+
+def test_a_bad_row_costs_a_row_and_is_named(tmp_path: Path, trainwright: Command) -> None:
+    path = write_jsonl(tmp_path / "rows.jsonl", rows(300))
+    with path.open("ab") as file:
+        file.write(b'{"prompt": "\xe9t\xe9 in another encoding", "response": "gone"}\n')
+        file.write(b'{"prompt": "nothing comes back", "response": ""}\n')
+    done = trainwright("run", write_run(tmp_path), "--workdir", tmp_path / "work", "--until", "ingest")
+    assert done.returncode == 0, done.stderr
+    (name, ingest), *_ = finished(tmp_path / "work").items()
+    assert ingest["counts"]["exchanges"] == 300
+    bad = [json.loads(line) for line in (tmp_path / "work" / "stages" / name / "bad.jsonl").read_text().splitlines()]
+    assert {line["line"] for line in bad} >= {301}
+    assert all("rows.jsonl" in line["file"] for line in bad)
+
+
+def test_a_model_folder_without_weights_is_refused(tmp_path: Path, trainwright: Command) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", rows(20))
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    run = write_run(tmp_path, {"model": {"from": "./base"}})
+    done = trainwright("run", run, "--workdir", tmp_path / "work", "--until", "weights")
+    told(done, EXIT_BAD_INPUT, "base", "safetensors")
+
+
+def test_a_pickle_is_never_loaded(tmp_path: Path, trainwright: Command) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", rows(20))
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    trap = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
+    (folder / "pytorch_model.bin").write_bytes(trap)
+    run = write_run(tmp_path, {"model": {"from": "./base"}})
+    done = trainwright("run", run, "--workdir", tmp_path / "work", "--until", "weights")
+    told(done, EXIT_BAD_INPUT, "pytorch_model.bin", "safetensors")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_more_processes_than_cores_are_refused(tmp_path: Path, trainwright: Command) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", rows(20))
+    many = str((os.cpu_count() or 1) + 1)
+    done = trainwright("run", write_run(tmp_path), "--workdir", tmp_path / "work", "--processes", many)
+    told(done, EXIT_BAD_INPUT, f"--processes {many}", "core")
+
+
+def test_the_workdir_of_another_run_is_left_alone(small: Path, tmp_path: Path, trainwright: Command) -> None:
+    folder = Path(shutil.copytree(small, tmp_path / "copy"))
+    before = finished(folder / "work")
+    other = write_run(folder, name="another", file="other.yaml")
+    done = trainwright("run", other, "--workdir", folder / "work")
+    told(done, EXIT_BAD_INPUT, "small", "another", "--workdir")
+    assert finished(folder / "work") == before
+
+
+def test_a_workdir_in_use_is_not_entered(tmp_path: Path, trainwright: Command) -> None:
+    from trainwright.artifacts import locked
+
+    write_jsonl(tmp_path / "rows.jsonl", rows(20))
+    with locked(tmp_path / "work"):
+        done = trainwright("run", write_run(tmp_path), "--workdir", tmp_path / "work")
+    told(done, EXIT_RETRY, str(os.getpid()), "--workdir")
+
+
+def test_a_full_disk_is_told_and_the_same_command_goes_on(
+    small_disk: Path, tmp_path: Path, trainwright: Command
+) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", rows(20_000))
+    run = write_run(tmp_path)
+    arguments = ("run", run, "--workdir", small_disk / "work", "--until", "prepare", "--workers", "1")
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 700_000))
+    done = trainwright(*arguments)
+    assert done.returncode in (EXIT_BAD_INPUT, EXIT_RETRY), done.stdout
+    assert str(small_disk) in done.stderr or "disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    ballast.unlink()
+    done = trainwright(*arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 24 MB of its own; mounting one needs root."""
+    request.getfixturevalue("needs")("root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def told(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """The command ended with `code` and said all `words` without a traceback."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    missing = [word for word in words if word not in done.stderr]
+    assert not missing, f"{missing} not in: {done.stderr}"
