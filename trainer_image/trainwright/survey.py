@@ -107,9 +107,9 @@ def _sources(stage: Stage, config: RunConfig) -> Iterator[tuple[str, list[list[s
     for uri in _uris(stage, config):
         yield uri, [[file.name, file.digest] for file in storage.list_files(uri, config)]
     if stage.name == "index" and config.spec.vector_store.embedding is None:
-        from trainwright.index import table
+        from trainwright.index.address import table_address
 
-        yield "the product's embedding table", [["table", table.address()]]
+        yield "the product's embedding table", [["table", table_address()]]
 
 
 def _changes(workdir: Path, stage: Stage, key: str, new: Mapping[str, Any], fresh: tuple[str, ...]) -> tuple[str, ...]:
