@@ -1,6 +1,6 @@
 """Talk to an exported model: its own template, greedy answers, piece by piece; earlier turns are remembered.
 
-In: a model folder as export writes it. Out: text as it comes. The prompt has the ids that the same turns have in training.
+In: a model folder as export writes it. Out: text as it comes. A prompt has the ids that its turns have in training.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ ARCHITECTURES: Mapping[str, str] = {
 }
 """Architectures whose packed attention and parameter count are tested, with their `model_type`."""
 
+_WHOLE_FOLDER = "the folder must hold config.json and complete safetensors of one model"
+
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 _LLAMA: Mapping[str, Any] = {
@@ -84,7 +86,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "head_dim": 128,
     },
 }
-"""config.json of each `model.scratch.preset`; the larger ones as published with Llama 3.2 (special ids come from the tokenizer)."""
+"""config.json of each `model.scratch.preset`; the larger ones as published with Llama 3.2, less the tokenizer's ids."""
 
 
 def parameter_count(config: Mapping[str, Any]) -> int:
@@ -139,10 +141,12 @@ def load_model(folder: Path, *, dtype: torch.dtype) -> torch.nn.Module:
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
     refuse_pickles(folder)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
@@ -151,18 +155,15 @@ def load_model(folder: Path, *, dtype: torch.dtype) -> torch.nn.Module:
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise BadInput(
-            f"the weights in {folder} cannot be loaded: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            hint="the folder must hold config.json and complete safetensors of one model",
-        ) from error
-    missing = sorted(loading["missing_keys"])
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"the weights in {folder} cannot be loaded: {reason}", hint=_WHOLE_FOLDER) from error
+    model: torch.nn.Module = loaded[0]
+    missing = sorted(loaded[1]["missing_keys"])
     if missing:
         raise BadInput(
-            f"{folder} lacks {len(missing)} tensors that config.json asks for, first {missing[0]}",
-            hint="the folder must hold config.json and complete safetensors of one model",
+            f"{folder} lacks {len(missing)} tensors that config.json asks for, first {missing[0]}", hint=_WHOLE_FOLDER
         )
-    loaded: torch.nn.Module = model
-    return loaded
+    return model
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
@@ -203,8 +204,8 @@ def build_model(folder: Path, *, vocabulary_size: int, seed: int, dtype: torch.d
         ids = getattr(config, name, None)
         if ids is not None and max(ids if isinstance(ids, list) else [ids]) >= vocabulary_size:
             setattr(config, name, None)
+    auto: Any = AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    drawn: torch.nn.Module = model.to(dtype)
-    return drawn
+        model: torch.nn.Module = auto.from_config(config, dtype=torch.float32)
+    return model.to(dtype)

@@ -1,7 +1,7 @@
 """One chat template for tokenize, evaluate, chat and export: what a conversation is in tokens, the same everywhere.
 
-In: a tokenizer folder with its chat_template.jinja. Out: ids of conversations, prompts and plain texts. The Jinja text is the
-one source: the fragments between turns are found by rendering it, so the exported template gives the same tokens.
+In: a tokenizer folder with its chat_template.jinja. Out: ids of conversations, prompts and plain texts. The Jinja text
+is the one source: the fragments between turns are found by rendering it, so the exported one gives the same tokens.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """Chooses the chat template of a run: the tokenizer's own if it can be kept, else chatml or llama3, and says why.
 
-An own template is kept only if the text between two turns depends on their roles alone, an answer ends with one special
-token, and it inserts neither a system prompt nor the date: then rows, prompts and exported template agree token for token.
+An own template is kept only if the text between two turns depends on their roles alone, an answer ends with one
+special token, and it inserts neither a system prompt nor the date: then rows, prompts and exported template agree token
+for token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from trainwright.chat_template.rendering import (
     END,
@@ -39,7 +41,7 @@ TOOL_PATTERN = ("user", "assistant", "tool", "tool", "assistant")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The template of a run: its Jinja text, its name, and one sentence that says why when it is not the tokenizer's own."""
+    """The template of a run: its Jinja text, its name, and why it is not the tokenizer's own, if it is not."""
 
     name: str
     text: str
@@ -62,8 +64,8 @@ def choose_template(
 ) -> Choice:
     """Choose the template and put the system prompt into it.
 
-    `own` is the tokenizer's template, `control` its special tokens, `begin` the one that it adds in front of every text by
-    itself (or ""); `tools` says that rows have tools or tool calls.
+    `own` is the tokenizer's template, `control` its special tokens, `begin` the one that it adds in front of every text
+    by itself (or ""); `tools` says that rows have tools or tool calls.
     """
     if system_prompt is not None and any(token in system_prompt for token in control):
         raise BadInput("model.systemPrompt spells a special token of the tokenizer", hint="use a plain sentence")
@@ -147,7 +149,10 @@ def _ignores_tools(template: Template, joints: Joints) -> str:
     if not composes(template, joints, TOOL_PATTERN, generation=False):
         return "it cannot hold tool results"
     call = {"type": "function", "function": {"name": mark("n1"), "arguments": {mark("n2"): mark("n3")}}}
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+    ]
     tool = {"type": "function", "function": {"name": mark("n4"), "description": mark("n5"), "parameters": {}}}
     found = MARK.findall(template.render(turns, tools=[tool]))
     return "" if {f"n{number}" for number in range(1, 6)} <= set(found) else "it leaves out tools or their calls"

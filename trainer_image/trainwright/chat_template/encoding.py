@@ -1,7 +1,7 @@
 """The chat template of a run at work: conversations and prompts to token ids, piece by piece.
 
-Texts of the template become special tokens; texts of rows never do, even if they spell one. Which pieces an assistant turn
-says itself (its content, its calls and the token that ends it) is known by position.
+Texts of the template become special tokens; texts of rows never do, even if they spell one. Which pieces an assistant
+turn says itself (its content, its calls and the token that ends it) is known by position.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tokenizers import Tokenizer
 from trainwright.chat_template.rendering import END, MARK, START, Joints, Template, TemplateRefuses, mark
 from trainwright.errors import BadInput
 
-Piece = tuple[list[int], int]
+Piece = tuple[Sequence[int], int]
 """Token ids, and the number of the assistant turn that says them; -1: nobody's to say (template, other roles)."""
 
 _TOKEN_NAMES = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -65,7 +66,7 @@ class ChatTemplate:
         try:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             text = (folder / "chat_template.jinja").read_text("utf-8")
-        except Exception as error:  # noqa: BLE001  (tokenizers raises plain Exception)
+        except Exception as error:
             raise BadInput(f"{folder} has no readable tokenizer.json with a chat_template.jinja ({error})") from error
         return cls(tokenizer, text, special_tokens(folder))
 
@@ -134,7 +135,9 @@ class ChatTemplate:
             for conversation in conversations
         ]
 
-    def assemble(self, roles: Sequence[str], contents: Sequence[list[int]], *, generation: bool = False) -> list[Piece]:
+    def assemble(
+        self, roles: Sequence[str], contents: Sequence[Sequence[int]], *, generation: bool = False
+    ) -> list[Piece]:
         """Put encoded contents between the fragments of the template; the first token after an answer ends it."""
         head, *fragments = self._joints.fragments(roles, generation=generation)
         pieces: list[Piece] = [(self._fragment(head), -1)]
@@ -163,16 +166,20 @@ class ChatTemplate:
         return otherwise if found is None else int(found)
 
     @cached_property
-    def _special(self) -> re.Pattern[str]:
-        added = self.tokenizer.get_added_tokens_decoder().values()
-        names = sorted((token.content for token in added if token.special), key=len, reverse=True)
+    def _special(self) -> dict[str, int]:
+        added = self.tokenizer.get_added_tokens_decoder()
+        return {token.content: number for number, token in added.items() if token.special}
+
+    @cached_property
+    def _special_pattern(self) -> re.Pattern[str]:
+        names = sorted(self._special, key=len, reverse=True)
         return re.compile(f"({'|'.join(map(re.escape, names))})") if names else re.compile("(?!)")
 
     def _fragment(self, text: str) -> list[int]:
         """The ids of a text of the template: special tokens count as such."""
         if text not in self._fragments:
             ids: list[int] = []
-            for number, part in enumerate(self._special.split(text)):
+            for number, part in enumerate(self._special_pattern.split(text)):
                 ids += (
                     [self.tokenizer.token_to_id(part)] if number % 2 else self.encode_texts([part])[0] if part else []
                 )
@@ -180,9 +187,9 @@ class ChatTemplate:
         return self._fragments[text]
 
     def _with_tools(self, conversation: Conversation, generation: bool) -> list[Piece]:
-        """Render a conversation with tools and cut its text at the template's special tokens and where answers begin."""
-        messages, texts = _marked_messages(conversation, self._special)
-        tools = _marked(json.loads(conversation.tools), self._special, texts) if conversation.tools else None
+        """Render a conversation with tools; cut its text at the template's special tokens and where answers begin."""
+        messages, texts = _marked_messages(conversation, self._special_pattern)
+        tools = _marked(json.loads(conversation.tools), self._special_pattern, texts) if conversation.tools else None
         rendered = self.template.render(messages, tools=tools, generation=generation)
         starts: dict[int, int] = {}
         for number, message in enumerate(messages):
@@ -196,11 +203,11 @@ class ChatTemplate:
     def _cut(self, rendered: str, starts: Mapping[int, int], texts: Mapping[str, str]) -> list[Piece]:
         cuts = sorted({0, len(rendered), *starts})
         pieces: list[Piece] = []
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             speaker = starts.get(start, -1)
-            for number, part in enumerate(self._special.split(rendered[start:end])):
+            for number, part in enumerate(self._special_pattern.split(rendered[start:end])):
                 if number % 2:
-                    pieces.append(([self.tokenizer.token_to_id(part)], speaker))
+                    pieces.append(([self._special[part]], speaker))
                     speaker = -1
                 elif part:
                     pieces.append((self.encode_texts([MARK.sub(lambda m: texts[m[1]], part)])[0], speaker))
@@ -242,7 +249,7 @@ def _marked_messages(
 
 
 def tool_calls(text: str) -> list[dict[str, Any]]:
-    """The calls of a turn with arguments as JSON values: arguments given as a text are read, so none is quoted twice."""
+    """The calls of a turn with arguments as JSON values: those given as a text are read, so none is quoted twice."""
     calls = json.loads(text)
     return [
         {"type": "function", "function": {**function, "arguments": _arguments(function.get("arguments"))}}

@@ -1,7 +1,7 @@
 """Renders a Jinja chat template as transformers does, and finds the text that it puts around contents.
 
-`Template.render` gives the text of a conversation. `Joints` learns, from conversations of marks, what stands between two
-neighbouring turns of given roles, so that a conversation needs no rendering at all: fragments alternate with contents.
+`Template.render` gives the text of a conversation. `Joints` learns, from conversations of marks, what stands between
+two neighbouring turns of given roles, so that a conversation needs no rendering: fragments alternate with contents.
 """
 
 from __future__ import annotations

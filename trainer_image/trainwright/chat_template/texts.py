@@ -1,7 +1,7 @@
 """The two chat templates of the product, chatml and llama3, as Jinja texts that transformers and other servers read.
 
-They differ only in the tokens around a turn. Both render tools as JSON lines in the system turn and calls as JSON inside
-<tool_call>, trim contents, insert no system prompt of their own and never read the clock.
+They differ only in the tokens around a turn. Both render tools as JSON lines in the system turn and calls as JSON
+inside <tool_call>, trim contents, insert no system prompt of their own and never read the clock.
 """
 
 from __future__ import annotations

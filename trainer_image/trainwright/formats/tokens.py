@@ -1,9 +1,9 @@
 """Token shards: packed sequences of token ids as memory-mapped arrays, one folder per partition of the rows.
 
-`SPLIT/part-NNNNN/` holds tokens.npy (uint16 or uint32, flat), targets.npy (one bit a token), lengths.npy (int32, per sequence),
-rows.npy (uint8, 16 per sequence: the id of its row), packs.npy (int64, per pack: sequences, tokens, targets) and shard.json.
-Sequences lie in the order of their packs. A target is a token that is predicted from those before it in its sequence, so the
-first token of a sequence is never one. The order in which packs are trained on is left to train.
+`SPLIT/part-NNNNN/` holds tokens.npy (uint16 or uint32, flat), targets.npy (one bit a token), lengths.npy (int32, per
+sequence), rows.npy (uint8, 16 per sequence: the id of its row), packs.npy (int64, per pack: sequences, tokens, targets)
+and shard.json. Sequences lie in the order of their packs. A target is a token that is predicted from those before it in
+its sequence, so the first token of a sequence is never one. The order in which packs are trained on is left to train.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARD = "shard.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequences:
-    """Sequences one after another: `tokens` and `targets` are flat, `lengths` cuts them, `rows` has 16 bytes for each sequence."""
+    """Sequences one after another: `tokens` and `targets` are flat, `lengths` cuts them, `rows` has 16 bytes each."""
 
     tokens: npt.NDArray[np.uint32]
     targets: npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ def write_shard(
     vocabulary_size: int,
     sequence_length: int,
 ) -> Path:
-    """Write one shard; `packs` are the numbers of the sequences in each pack; one that is seen several times stands there as often."""
+    """Write one shard; `packs` has the numbers of the sequences in each pack, repeated ones as often as they occur."""
     part = folder / f"part-{number:05d}"
     part.mkdir(parents=True, exist_ok=True)
     order = np.fromiter((n for pack in packs for n in pack), np.int64)
@@ -98,7 +98,7 @@ def _pack_table(
 
 
 class TokenShards:
-    """Reads all shards of a split: packs are numbered through them in order. Opening reads the tables, never the tokens.
+    """Reads all shards of a split; packs are numbered through them in order. Opening reads tables, never tokens.
 
     Raises:
         PreflightFailed: a shard is missing, truncated or inconsistent; its path is named.

@@ -1,4 +1,4 @@
-"""The stage tokenize: rows become packed token shards, once, on CPUs; the tokenizer and the chat template are settled here.
+"""The stage tokenize: rows become packed token shards, once, on CPUs. Tokenizer and chat template are settled here.
 
 Run alone: `python -m trainwright tokenize --config run.json`.
 """

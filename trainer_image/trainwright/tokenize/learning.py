@@ -1,4 +1,4 @@
-"""Learns a byte-level BPE tokenizer from the training rows; the same rows give the same tokenizer on any number of threads.
+"""Learns a byte-level BPE tokenizer from the training rows; the same rows give the same one on any number of threads.
 
 Of more than 64 MB of text, rows are sampled by a hash of seed and id.
 """
@@ -22,8 +22,8 @@ END_OF_TEXT = "<|endoftext|>"
 def learn_tokenizer(rows: Path, vocabulary_size: int, seed: int, special_tokens: list[str]) -> Tokenizer:
     """Learn merges from contents of all roles, tool calls and tool descriptions of the training rows.
 
-    Special tokens come first, then the 256 bytes: any text can be encoded. Fewer tokens than asked for are learnt if the
-    text has no more pairs.
+    Special tokens come first, then the 256 bytes: any text can be encoded. Fewer tokens than asked for are learnt if
+    the text has no more pairs.
 
     Raises:
         BadInput: there is no training row.

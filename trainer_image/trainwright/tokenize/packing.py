@@ -1,13 +1,16 @@
 """Packing: sequences of different lengths into rows of a fixed length, each sequence whole.
 
-Long sequences are placed first, then the short ones in the order of their hash, each into the fullest pack that it still fits
-into: nearly no room is lost, and a pack holds a mixture of rows instead of rows of one length.
+Sequences longer than an eighth of a pack are placed first, longest first, then the short ones in the order of their
+hash, each into the fullest pack that it still fits into: under 1 % of the room is lost, and most packs hold a mixture
+of rows instead of rows of one length (docs/decisions/0041).
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+LONG = 8
 
 
 def pack(
@@ -18,7 +21,7 @@ def pack(
     `order` is a number in [0, 1) for each sequence that decides ties and the order of short ones. Without `together`
     every sequence is a pack of its own.
     """
-    long = lengths > capacity // 4
+    long = lengths > capacity // LONG
     placed = np.lexsort((order, np.where(long, -lengths, 0), ~long))
     if not together:
         return [[int(number)] for number in placed]

@@ -46,6 +46,8 @@ class Partitions:
         self.said = {split: np.zeros(vocabulary_size, np.int64) for split in SPLITS}
         """How often the assistant says each token, with loss."""
         self.longest = 0
+        self._done_rows = 0
+        self._progress = Progress("tokenize", 0, "rows")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -64,17 +66,22 @@ class Partitions:
         parts = part_files(rows)
         if not parts:
             raise BadInput("prepare left no rows", hint="its counts say which step dropped them")
-        progress = Progress("tokenize", len(parts) * len(SPLITS), "shards")
+        total_rows = int(pl.scan_parquet(parts).select(pl.len()).collect().item())
+        self._progress = Progress("tokenize", total_rows, "rows")
         for number, part in enumerate(parts):
             frame = pl.read_parquet(part, columns=[*COLUMNS, "weight", "split"])
-            for place, split in enumerate(SPLITS):
+            for split in SPLITS:
                 self._write_split(frame.filter(pl.col("split") == split), split, number, output / split)
-                progress.update(number * len(SPLITS) + place + 1)
+        self._advance(total_rows - self._done_rows)
+
+    def _advance(self, rows: int) -> None:
+        self._done_rows += rows
+        self._progress.update(self._done_rows)
 
     def _write_split(self, rows: pl.DataFrame, split: str, number: int, folder: Path) -> None:
         copies = self._copies(rows) if split == "train" else np.ones(rows.height, np.int64)
         seen = rows.filter(pl.Series(copies > 0, dtype=pl.Boolean))
-        encoded = encode_rows(seen, self._cutters[split])
+        encoded = encode_rows(seen, self._cutters[split], self._advance)
         copies_of_sequences = copies[copies > 0][encoded.row_numbers]
         self._count_said(split, encoded, copies_of_sequences)
         if split == "train":

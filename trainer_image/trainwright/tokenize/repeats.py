@@ -1,7 +1,7 @@
 """How often a training row is seen per epoch, from the weights of its source and of the row.
 
-The whole part of a weight repeats the row; the fraction takes rows by a hash of seed and id, the same in each epoch and for
-any order or number of partitions.
+The whole part of a weight repeats the row; the fraction takes rows by a hash of seed and id, the same in each epoch and
+for any order or number of partitions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def uniform(ids: npt.NDArray[np.uint8], seed: int, copy: int | npt.NDArray[np.in
     """A number in [0, 1) for each row id, a function of id, seed (32 bits) and copy alone (splitmix64)."""
     halves = np.ascontiguousarray(ids).view("<u8").reshape(-1, 2)
     start = _mixed(np.atleast_1d(np.asarray(copy, np.uint64)) + np.uint64(seed << 32))
-    return (_mixed(halves[:, 0] ^ _mixed(halves[:, 1] ^ start)) >> np.uint64(11)) * 2.0**-53
+    mixed = _mixed(halves[:, 0] ^ _mixed(halves[:, 1] ^ start)) >> np.uint64(11)
+    return mixed.astype(np.float64) * 2.0**-53
 
 
 def _mixed(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -1,8 +1,8 @@
-"""Collects the sequences of rows as flat arrays, batch by batch, so that memory is that of one partition's tokens."""
+"""Collects the sequences of rows as flat arrays, batch by batch: memory is that of one partition's tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -20,27 +20,31 @@ BATCH_ROWS = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """Sequences of some rows; `said` marks what the assistant says with loss, `row_numbers` the row of each sequence."""
+    """Sequences of some rows; `said` marks what the assistant says with loss, `row_numbers` tells whose each is."""
 
     sequences: Sequences
     said: npt.NDArray[np.bool_]
     row_numbers: npt.NDArray[np.int64]
 
 
-def encode_rows(rows: pl.DataFrame, cutter: Cutter) -> Encoded:
-    """Encode rows in their order; with `every_token` all tokens but the first of a sequence are targets, else `said`."""
-    batches = [
-        _arrays(list(cutter.cut(rows[start : start + BATCH_ROWS].select(COLUMNS).to_dicts())), start)
-        for start in range(0, max(1, rows.height), BATCH_ROWS)
-    ]
+def encode_rows(rows: pl.DataFrame, cutter: Cutter, on_rows: Callable[[int], None] = lambda count: None) -> Encoded:
+    """Encode rows in their order; `on_rows` hears how many more are done.
+
+    Targets are what the assistant says with loss; with `every_token` all that nobody says without loss. The first token
+    of a sequence never is one.
+    """
+    batches = []
+    for start in range(0, max(1, rows.height), BATCH_ROWS):
+        batch = rows[start : start + BATCH_ROWS].select(COLUMNS)
+        batches.append(_arrays(list(cutter.cut(batch.to_dicts())), start))
+        on_rows(batch.height)
     tokens, flags, lengths, numbers = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     first = np.zeros(len(tokens), np.bool_)
     first[np.cumsum(lengths) - lengths] = True
     said = (flags == Said.TRAINED) & ~first
-    targets = (flags != Said.UNTRAINED) & ~first if cutter.rules.every_token else said
     sequences = Sequences(
         tokens=tokens.astype(np.uint32),
-        targets=targets,
+        targets=(flags != Said.UNTRAINED) & ~first if cutter.rules.every_token else said,
         lengths=lengths.astype(np.int32),
         rows=row_ids(rows["id"])[numbers],
     )

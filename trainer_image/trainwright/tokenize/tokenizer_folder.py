@@ -1,4 +1,4 @@
-"""Writes the tokenizer folder that is used from here on: the model's own or a learnt one, with the run's chat template."""
+"""Writes the tokenizer folder that is used from here on: the model's own or a learnt one, with the run's template."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _write_config(folder: Path, settings: dict[str, Any]) -> None:
 def _read(folder: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
+    except Exception as error:
         raise BadInput(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """Cutting a conversation that is too long for one sequence into windows, at the borders of exchanges.
 
-A border lies before a user or system turn that follows an answer, so a call is never parted from its result. Every window
-begins with the leading system turn.
+A border lies before a user or system turn that follows an answer, so a call is never parted from its result. Every
+window begins with the leading system turn.
 """
 
 from __future__ import annotations

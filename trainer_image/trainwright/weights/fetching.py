@@ -94,7 +94,7 @@ def fetch_tokenizer(uri: str, config: RunConfig, folder: Path) -> None:
 
 
 def complete_tokenizer(folder: Path, uri: str) -> None:
-    """Make sure that `folder` has a tokenizer.json; older formats (vocab.json with merges.txt, tokenizer.model) are converted.
+    """Make sure that `folder` has a tokenizer.json; vocab.json with merges.txt or a tokenizer.model are converted.
 
     Raises:
         BadInput: there is no tokenizer, or it cannot be converted.

@@ -33,8 +33,8 @@ TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 def mend_generation_config(folder: Path, config: Mapping[str, Any]) -> list[str]:
     """Rewrite `folder`/generation_config.json without contradictions and return what was changed, one sentence each.
 
-    Sampling settings without do_sample, unknown keys and token ids outside the vocabulary go; a missing or unreadable file
-    is made from config.json.
+    Sampling settings without do_sample, unknown keys and token ids outside the vocabulary go; a missing or unreadable
+    file is made from config.json.
     """
     settings, changes = _read(folder / FILE)
     unknown = sorted(set(settings) - KNOWN)

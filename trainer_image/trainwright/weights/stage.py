@@ -70,7 +70,7 @@ def _from_scratch(model: Model, config: RunConfig, output: Path) -> dict[str, An
 
 
 def _tokenizer(model: Model, config: RunConfig, output: Path, uri: str) -> None:
-    """Settle `output`/tokenizer: another one if the run names it, none if it is learnt from the rows, else the model's own."""
+    """Settle `output`/tokenizer: the one the run names, none if it is learnt from the rows, else the model's own."""
     folder = output / "tokenizer"
     if model.tokenizer is not None and model.tokenizer.train is not None:
         shutil.rmtree(folder, ignore_errors=True)
