@@ -35,6 +35,7 @@ OnLine = Callable[[dict[str, Any]], None]
 PEERS_GRACE_S = 5.0
 """After one rank has failed the others get so long to leave a verdict of their own."""
 POLL_S = 0.05
+PROGRAM = (sys.executable, "-m", "trainwright")
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -141,7 +142,7 @@ def _stop_requests() -> Iterator[list[int]]:
 def _spawn(
     config_path: Path, job: Job, processes: int, shared: dict[str, str], lines: queue.SimpleQueue[bytes]
 ) -> list[Rank]:
-    command = [sys.executable, "-m", "trainwright", job.stage, "--config", str(config_path)]
+    command = [*PROGRAM, job.stage, "--config", str(config_path)]
     port = _free_port()
     ranks: list[Rank] = []
     for number in range(processes):
@@ -171,8 +172,9 @@ def _free_port() -> int:
 
 
 def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
-    for line in pipe:
-        lines.put(line)
+    with pipe:
+        for line in pipe:
+            lines.put(line)
 
 
 def _watch(

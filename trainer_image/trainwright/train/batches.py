@@ -1,7 +1,6 @@
 """Packs become tensors: rows of tokens whose positions begin anew with each sequence, so that none sees another.
 
-Legend: B packs, T tokens of the longest, N targets of all. Attention is cut at sequences by transformers itself,
-which finds them from `position_ids` if and only if no attention mask and no cache are passed.
+Legend: B packs, T tokens of the longest, N targets of all.
 """
 
 from __future__ import annotations
@@ -9,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from trainwright.formats.tokens import Pack, TokenShards
+from trainwright.pack_loss import rows_of
 from trainwright.train.order import Packs
 
-ROUND_TO = 32
-"""Rows are padded to a multiple: fewer different shapes, fewer kernels to prepare."""
+EMPTY_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +28,6 @@ class Batch:
     labels_N: torch.Tensor
     rows: tuple[bytes, ...]
     """Ids of the rows in it."""
-    tokens: int
-    """Real ones, without padding."""
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -41,7 +37,6 @@ class Batch:
             places_N=self.places_N.to(device),
             labels_N=self.labels_N.to(device),
             rows=self.rows,
-            tokens=self.tokens,
         )
 
 
@@ -56,37 +51,21 @@ def micro_batches(shards: TokenShards, packs: Packs, size: int, count: int) -> I
 
 
 def collate(packs: Sequence[Pack]) -> Batch:
-    """Lay packs out as rows of equal width. The padding of a row is a sequence of its own without targets."""
-    width = max(len(pack.tokens) for pack in packs)
-    width = -(-width // ROUND_TO) * ROUND_TO
-    tokens = np.zeros((len(packs), width), np.int64)
-    positions = np.zeros((len(packs), width), np.int64)
-    places: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    labels: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    for row, pack in enumerate(packs):
-        length = len(pack.tokens)
-        tokens[row, :length] = pack.tokens
-        positions[row] = _positions([*map(int, pack.lengths), width - length])
-        targets = np.flatnonzero(pack.targets)
-        places.append(row * width + targets - 1)
-        labels.append(pack.tokens[targets].astype(np.int64))
+    """Lay packs out as rows of equal width and find the targets in them."""
+    tokens_BT, positions_BT, targets_BT = rows_of(packs)
+    found_N = targets_BT.flatten().nonzero().squeeze(1)
     return Batch(
-        input_ids_BT=torch.from_numpy(tokens),
-        position_ids_BT=torch.from_numpy(positions),
-        places_N=torch.from_numpy(np.concatenate(places)),
-        labels_N=torch.from_numpy(np.concatenate(labels)),
+        input_ids_BT=tokens_BT,
+        position_ids_BT=positions_BT,
+        places_N=found_N - 1,
+        labels_N=tokens_BT.flatten()[found_N],
         rows=tuple(dict.fromkeys(row for pack in packs for row in pack.rows)),
-        tokens=sum(len(pack.tokens) for pack in packs),
     )
-
-
-def _positions(lengths: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.concatenate([np.arange(length, dtype=np.int64) for length in lengths])
 
 
 def empty_batch() -> Batch:
     """A pass without a target: its loss is 0 and so is its gradient."""
     nothing = torch.zeros(0, dtype=torch.int64)
-    zeros = torch.zeros((1, ROUND_TO), dtype=torch.int64)
-    positions = torch.arange(ROUND_TO)[None]
-    return Batch(input_ids_BT=zeros, position_ids_BT=positions, places_N=nothing, labels_N=nothing, rows=(), tokens=0)
+    zeros = torch.zeros((1, EMPTY_TOKENS), dtype=torch.int64)
+    positions = torch.arange(EMPTY_TOKENS)[None]
+    return Batch(input_ids_BT=zeros, position_ids_BT=positions, places_N=nothing, labels_N=nothing, rows=())

@@ -36,7 +36,7 @@ class PackedLoss(torch.nn.Module):
         labels_N: torch.Tensor,
     ) -> torch.Tensor:
         """Sum the loss over the N targets; a batch without targets gives 0 with a gradient of 0."""
-        states_BTD = self.network.model(
+        states_BTD = self.network.get_decoder()(
             input_ids=input_ids_BT, position_ids=position_ids_BT, attention_mask=None, use_cache=False
         ).last_hidden_state
         if len(labels_N) == 0:
@@ -49,7 +49,7 @@ class PackedLoss(torch.nn.Module):
         return torch.stack([checkpoint(self._nll, *chunk, use_reentrant=False) for chunk in chunks]).sum()
 
     def _nll(self, states_ND: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
-        logits_NV = self.network.lm_head(states_ND).float()
+        logits_NV = self.network.get_output_embeddings()(states_ND).float()
         return F.cross_entropy(logits_NV, labels_N, reduction="sum")
 
 

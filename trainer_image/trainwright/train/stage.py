@@ -178,7 +178,6 @@ def _validation(config: RunConfig, folder: Path, me: ranks.Ranks, settings: Sett
     return validation_batches(
         shards,
         max_rows=config.spec.evaluation.max_rows,
-        seed=config.spec.training.seed,
         size=settings.micro_batch,
         rank=me.rank,
         ranks=me.count,

@@ -5,37 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
-from trainwright.formats.tokens import Pack, TokenShards
-from trainwright.train.batches import Batch, collate, empty_batch
+from trainwright.formats.tokens import TokenShards
+from trainwright.pack_loss import first_packs
+from trainwright.train.batches import Batch, micro_batches
 from trainwright.train.engine import Engine
 from trainwright.train.loss import summed_loss
-from trainwright.train.order import permutation
+from trainwright.train.order import share
 
 
-def validation_batches(
-    shards: TokenShards, *, max_rows: int, seed: int, size: int, rank: int, ranks: int
-) -> list[Batch]:
-    """This rank's batches of at most `max_rows` rows; the rows are the same for any number of ranks.
+def validation_batches(shards: TokenShards, *, max_rows: int, size: int, rank: int, ranks: int) -> list[Batch]:
+    """This rank's batches of the first `max_rows` validation rows; the rows are the same for any number of ranks.
 
-    Packs are drawn by the seed, because packing sorts them by length. At least one is taken. All ranks get equally many
-    batches; one that has nothing left gets some without a target.
+    All ranks get equally many batches; one that has no pack left gets some without a target.
     """
-    chosen: list[Pack] = []
-    rows = 0
-    for number in permutation(seed, 0, shards.pack_count):
-        pack = shards.pack(int(number))
-        rows += len(pack.lengths)
-        if chosen and rows > max_rows:
-            break
-        if pack.targets.any():
-            chosen.append(pack)
-    chosen.sort(key=lambda pack: -len(pack.tokens))
-    mine = chosen[rank::ranks]
-    count = math.ceil(math.ceil(len(chosen) / ranks) / size)
-    parts = [mine[first : first + size] for first in range(0, count * size, size)]
-    return [collate(part) if part else empty_batch() for part in parts]
+    packs = np.array(first_packs(shards, max_rows), np.int64)
+    count = math.ceil(math.ceil(len(packs) / ranks) / size)
+    return list(micro_batches(shards, share(packs, rank, ranks), size, count))
 
 
 def validation_loss(engine: Engine, batches: Sequence[Batch]) -> float:
