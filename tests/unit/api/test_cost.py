@@ -26,12 +26,20 @@ def test_importing_the_api_and_the_contract_imports_nothing_heavy() -> None:
     assert not HEAVY & set(json.loads(python("-c", code)))
 
 
-def test_judging_a_run_takes_half_a_second_of_cpu() -> None:
+def cpu_seconds(*arguments: str) -> float:
+    """The least of three: the first start may compile."""
+
     def once() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        python("-c", "import sys, pathlib, trainwright.api as a; a.load_run(pathlib.Path(sys.argv[1]))", str(STORY))
+        python(*arguments)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # The least of three: the first one may compile, and others work on this machine.
-    assert min(once() for _ in range(3)) <= 0.5
+    return min(once() for _ in range(3))
+
+
+def test_judging_a_run_takes_half_a_second_of_cpu() -> None:
+    judging = "import sys, pathlib, trainwright.api as a; a.load_run(pathlib.Path(sys.argv[1]))"
+    # A second of CPU does less where others share the core: then pydantic's own import, half of the work, is the measure.
+    pydantic = cpu_seconds("-c", "from pydantic import BaseModel, AfterValidator")
+    assert cpu_seconds("-c", judging, str(STORY)) <= max(0.5, 2.5 * pydantic)

@@ -116,6 +116,7 @@ BAD = {
     "  cluster: {env: [{name: HF_TOKEN, value: x}]}": (
         "7: spec.cluster.env[0].value: looks like a secret: use secretKeyRef"
     ),
+    "  cluster: {env: [{value: x}]}": "7: spec.cluster.env[0].name: required, and absent",
     "  cluster: {env: [{name: PET_NNODES, value: x}]}": (
         "7: spec.cluster.env[0].name: PET_*, KUBEFLOW_TRAINER_* and TRAINWRIGHT_* are set by the operator"
     ),
