@@ -40,6 +40,6 @@ def cpu_seconds(*arguments: str) -> float:
 
 def test_judging_a_run_takes_half_a_second_of_cpu() -> None:
     judging = "import sys, pathlib, trainwright.api as a; a.load_run(pathlib.Path(sys.argv[1]))"
-    # A second of CPU does less where others share the core: then pydantic's own import, half of the work, is the measure.
+    # Where others share the core, a second of CPU does less; then pydantic's own import, half of it, is the measure.
     pydantic = cpu_seconds("-c", "from pydantic import BaseModel, AfterValidator")
     assert cpu_seconds("-c", judging, str(STORY)) <= max(0.5, 2.5 * pydantic)
