@@ -58,6 +58,14 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
     assert not made.mission
 
 
+def test_one_source_of_unknown_size_leaves_every_sum_open() -> None:
+    sources = (SourceFacts(name="known", exchanges=1000), SourceFacts(name="unknown", missing="unknown is elsewhere"))
+    made = plan(spec(), facts(sources=sources), gpus())
+    assert made.exchanges.basis == "not known yet: unknown is elsewhere"
+    assert made.train_exchanges.value is None
+    assert made.tokens.value is None
+
+
 def test_a_model_that_was_not_fetched_yet_leaves_memory_and_time_open() -> None:
     hub = spec(model={"from": "hf://meta-llama/Llama-3.2-3B"})
     basis = "not known yet: the stage weights has not fetched hf://meta-llama/Llama-3.2-3B"
