@@ -1,66 +1,98 @@
-"""finish: the last phase, one partition at a time: mapped rows → the stage's rows and dropped rows.
+"""finish, per slice: mapped rows → rows with split, loss and flags as delivered; then, per partition, its files.
 
-Targets that are duplicates lose their loss, conversations without a target go, every row gets its split.
+Duplicates and training exchanges linked to evaluation lose their loss; a conversation without a target goes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
-from trainwright.formats.rows import FLAG_DUPLICATE, write_part
-from trainwright.prepare.batch import Batch, Tally
+from trainwright.formats.rows import FLAG_DUPLICATE, FLAG_NOT_SCORED, SCHEMA
+from trainwright.prepare.batch import DROPPED_SCHEMA, Batch, Mask, mask_of
+from trainwright.prepare.duplicates.signing import use_of
 from trainwright.prepare.slices import Slice
-from trainwright.prepare.split import Chosen, group_hash
+from trainwright.prepare.splitting.groups import group_hashes, splits_of
+from trainwright.prepare.splitting.linking import Assignment
+from trainwright.prepare.summary import Summary, summarize
+from trainwright.prepare.tally import Tally
 from trainwright.prepare.work import Work
-
-USE_SPLIT = {"Train": "train", "Validation": "validation", "Test": "test"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishTask:
-    """One partition to finish."""
+    """One slice to finish."""
 
     work: Work
-    slices: list[Slice]
-    chosen: Chosen
+    slice: Slice
+    assignment: Assignment
 
 
-def finish_partition(task: FinishTask) -> list[Tally]:
-    """Write `rows/part-N` and `dropped/part-N` of one partition."""
-    work, partition = task.work, task.slices[0].partition
-    tally = Tally(step="deduplicate")
-    rows, dropped = [], []
-    for piece in task.slices:
-        batch = Batch(pl.read_parquet(piece.path(work.folder, "mapped")), work.spared)
-        of_slice = batch.begin("deduplicate")
-        losers = pl.read_parquet(piece.path(work.folder, "losers"))
-        turns = batch.turns.select("row", "turn").join(losers, on=["row", "turn"], how="left", maintain_order="left")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatherTask:
+    """The finished slices of one partition."""
+
+    work: Work
+    slices: Sequence[Slice]
+
+
+def finish_slice(task: FinishTask) -> tuple[list[Tally], Summary]:
+    """Leave `finished` and `gone` rows of one slice."""
+    work, piece, assignment = task.work, task.slice, task.assignment
+    batch = Batch(piece.load(work.folder, "mapped"), work.spared)
+    tallies = []
+    if work.prepare.deduplicate.enabled:
+        tallies.append(batch.begin("deduplicate"))
+        losers = piece.load(work.folder, "losers")
         for reason in ("exact", "near"):
-            batch.exclude((turns["reason"] == reason).fill_null(False).to_numpy(), reason, FLAG_DUPLICATE)
+            batch.exclude(_places(batch, losers.filter(pl.col("reason") == reason)), reason, FLAG_DUPLICATE)
         batch.end()
-        tally.add(of_slice)
-        rows.append(with_split(batch.kept_rows(), work, task.chosen))
-        dropped += [pl.read_parquet(piece.path(work.folder, "dropped")), batch.dropped_rows()]
-    write_part(pl.concat(rows), work.output / "rows", partition)
-    gone = pl.concat(dropped).sort("id", maintain_order=True)
-    path = work.output / "dropped" / f"part-{partition:05d}.parquet"
-    gone.write_parquet(path, compression="zstd", compression_level=1, row_group_size=16_384)
-    return [tally]
+    tallies.append(batch.begin("split"))
+    uses = batch.rows.select(use_of(work.uses).alias("use"))["use"]
+    split = splits_of(group_hashes(batch.rows, work.seed), uses, assignment.chosen)
+    batch.rows = batch.rows.with_columns(split=split)
+    for reason in ("group", "exact", "near", "response"):
+        cuts = assignment.cuts.filter(pl.col("reason") == reason)
+        batch.exclude(_places_of_ids(batch, cuts), f"evaluation.{reason}")
+    unscored = _places_of_ids(batch, assignment.unscored)
+    batch.flag(unscored, FLAG_NOT_SCORED)
+    batch.tally.changed["notScored"] += int(unscored.sum())
+    batch.end()
+    rows = batch.kept_rows()
+    piece.save(work.folder, "finished", rows)
+    piece.save(work.folder, "gone", batch.dropped_rows())
+    return tallies, summarize(rows, work.kept_columns)
 
 
-def with_split(rows: pl.DataFrame, work: Work, chosen: Chosen) -> pl.DataFrame:
-    """Rows with their split: what `use` of their source says, else what was chosen for their group."""
-    fixed = {source: USE_SPLIT[use] for source, use in work.uses.items() if use}
-    group = group_hash(rows, work.seed).to_numpy()
-    by_group = np.where(
-        np.isin(group, chosen.validation), "validation", np.where(np.isin(group, chosen.test), "test", "train")
-    )
-    return rows.with_columns(
-        split=pl.coalesce(
-            pl.col("source").replace_strict(fixed, default=None, return_dtype=pl.String),
-            pl.Series(by_group, dtype=pl.String),
+def gather_partition(task: GatherTask) -> None:
+    """Write `rows/part-N` and `dropped/part-N` from the slices of one partition, without holding it in memory."""
+    work, name = task.work, f"part-{task.slices[0].partition:05d}.parquet"
+    rows = pl.concat([pl.scan_ipc(piece.path(work.folder, "finished")) for piece in task.slices])
+    dropped = [
+        pl.concat([pl.scan_ipc(piece.path(work.folder, kind)) for kind in ("dropped", "gone")]).sort(
+            "id", maintain_order=True
         )
+        for piece in task.slices
+    ]
+    for frame, schema, folder in ((rows, SCHEMA, "rows"), (pl.concat(dropped), DROPPED_SCHEMA, "dropped")):
+        path = work.output / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.select([pl.col(column).cast(dtype) for column, dtype in schema.items()]).sink_parquet(
+            path, compression="zstd", compression_level=1, row_group_size=16_384, maintain_order=True
+        )
+
+
+def _places(batch: Batch, turns: pl.DataFrame) -> Mask:
+    """Which turns of the batch these are, given by row and turn."""
+    known = turns.select("row", "turn", found=pl.lit(True))
+    return mask_of(
+        batch.turns.select("row", "turn").join(known, on=["row", "turn"], how="left", maintain_order="left")["found"]
     )
+
+
+def _places_of_ids(batch: Batch, turns: pl.DataFrame) -> Mask:
+    """Which turns of the batch these are, given by id and turn."""
+    rows = batch.rows.select("id", row=pl.int_range(pl.len(), dtype=pl.UInt32))
+    return _places(batch, turns.join(rows, on="id"))

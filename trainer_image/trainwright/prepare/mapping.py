@@ -1,36 +1,29 @@
-"""map: the first phase, one slice at a time: canonical rows → rows that passed every step, and those that did not.
+"""map, per slice: canonical rows → rows that passed every step, and those that did not.
 
-Leaves `mapped/` and `dropped/` in the folder of work, and returns what each step counted.
+Leaves `mapped` and `dropped` rows and counts of `grams`; returns what each step counted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from trainwright.prepare.batch import Batch, Tally
-from trainwright.prepare.slices import Slice
+from trainwright.prepare.batch import Batch
+from trainwright.prepare.duplicates.boilerplate import count_grams
 from trainwright.prepare.steps import STEPS
-from trainwright.prepare.work import Work
+from trainwright.prepare.tally import Tally
+from trainwright.prepare.work import SliceTask
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapTask:
-    """One slice to take through the steps."""
-
-    work: Work
-    slice: Slice
-
-
-def map_slice(task: MapTask) -> list[Tally]:
+def map_slice(task: SliceTask) -> list[Tally]:
     """Run all steps that are on over one slice."""
-    work = task.work
-    batch = Batch(task.slice.read(), work.spared)
+    work, piece = task.work, task.slice
+    batch = Batch(piece.read(), work.spared)
     tallies = []
     for step in STEPS:
         if step.is_on(work):
             tallies.append(batch.begin(step.name))
             step.apply(batch, work)
             batch.end()
-    batch.kept_rows().write_parquet(task.slice.path(work.folder, "mapped"), compression="lz4")
-    batch.dropped_rows().write_parquet(task.slice.path(work.folder, "dropped"), compression="lz4")
+    rows = batch.kept_rows()
+    piece.save(work.folder, "mapped", rows)
+    piece.save(work.folder, "dropped", batch.dropped_rows())
+    piece.save(work.folder, "grams", count_grams(rows, work.rates))
     return tallies

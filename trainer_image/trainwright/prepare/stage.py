@@ -1,133 +1,138 @@
-"""The stage: map → sign → pair → verify → finish over the partitions of ingest, in worker processes."""
+"""The stage: map → sign → pair → verify → split → finish → check over the partitions of ingest, in worker processes."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import numpy as np
 import polars as pl
 
-from trainwright.artifacts import Inputs, write_json
+from trainwright import storage
+from trainwright.artifacts import Inputs
 from trainwright.contract import Report, RunConfig, source_names
 from trainwright.errors import BadInput
-from trainwright.prepare.batch import Tally
-from trainwright.prepare.finishing import FinishTask, finish_partition
-from trainwright.prepare.mapping import MapTask, map_slice
-from trainwright.prepare.signing import sign_slice
+from trainwright.formats.rows import part_files
+from trainwright.prepare.duplicates.boilerplate import boilerplate_of, sample_rates
+from trainwright.prepare.duplicates.finding import find_duplicates
+from trainwright.prepare.duplicates.signing import sign_slice
+from trainwright.prepare.finishing import FinishTask, GatherTask, finish_slice, gather_partition
+from trainwright.prepare.mapping import map_slice
+from trainwright.prepare.reporting import report_of
 from trainwright.prepare.slices import Slice, slices_of
-from trainwright.prepare.split import choose, group_hash
-from trainwright.prepare.work import Work
+from trainwright.prepare.splitting.checking import leaks_of
+from trainwright.prepare.splitting.linking import Assignment, assign
+from trainwright.prepare.steps.offensive import words_of
+from trainwright.prepare.summary import Summary
+from trainwright.prepare.tally import Tally, merge
+from trainwright.prepare.work import SliceTask, Work
 from trainwright.prepare.workers import Workers
 from trainwright.progress import Progress
 
+PHASES = 4
+"""Phases over all slices that progress counts: map, sign, finish, check."""
+MOST_CHECKS = 3
+Item = TypeVar("Item")
+
 
 def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:
-    """Prepare the rows of ingest into `output`."""
-    spec = config.spec
-    uses = {name: source.use for name, source in zip(source_names(spec), spec.data.sources, strict=True)}
-    work = Work(
-        prepare=spec.data.prepare, seed=spec.training.seed, uses=dict(uses), folder=output / "work", output=output
-    )
-    for folder in ("mapped", "dropped", "signed", "losers"):
-        (work.folder / folder).mkdir(parents=True, exist_ok=True)
-    for folder in ("rows", "dropped"):
-        (output / folder).mkdir(exist_ok=True)
-    slices = slices_of(inputs["ingest"].folder / "rows")
-    progress = Progress("prepare", 3 * len(slices), "slices")
-    done = 0
-    tallies: dict[str, Tally] = {}
+    """Prepare the rows of ingest into `output`.
+
+    Raises:
+        BadInput: nothing is left to train on, or a list of words cannot be read.
+        DataAudit: near duplicates ate most of a source, and audit.onViolation is Fail.
+    """
+    rows = inputs["ingest"].folder / "rows"
+    work = _work_of(config, rows, output)
+    slices = slices_of(rows)
     with Workers(min(config.workers, len(slices))) as workers:
-        for found in workers.map(map_slice, [MapTask(work=work, slice=piece) for piece in slices]):
-            _add(tallies, found)
-            progress.update(done := done + 1)
-        for _ in workers.map(sign_slice, [(work, piece) for piece in slices]):
-            progress.update(done := done + 1)
-        find_exact(work, slices)
-        chosen = choose(groups_of(work, slices), spec.data.split.validation, spec.data.split.test)
-        tasks = [
-            FinishTask(work=work, slices=list(pieces), chosen=chosen)
-            for _, pieces in groupby(slices, key=lambda piece: piece.partition)
-        ]
-        for task, found in zip(tasks, workers.map(finish_partition, tasks), strict=True):
-            _add(tallies, found)
-            progress.update(done := done + len(task.slices))
+        counter = _Counter(len(slices))
+        mapped = list(counter.over(workers.map(map_slice, [SliceTask(work=work, slice=piece) for piece in slices])))
+        counts = pl.concat([pl.scan_ipc(piece.path(work.folder, "grams")) for piece in slices])
+        np.save(work.boilerplate, boilerplate_of(counts))
+        for _ in counter.over(workers.map(sign_slice, [SliceTask(work=work, slice=piece) for piece in slices])):
+            pass
+        find_duplicates(work, slices, workers)
+        split = config.spec.data.split
+        assignment = assign(work, slices, workers, split.validation, split.test)
+        finished, late = _finish(work, slices, workers, assignment, counter)
     shutil.rmtree(work.folder)
-    return report(output, list(tallies.values()))
+    tallies = merge(tally for found in [*mapped, *(tallies for tallies, _ in finished)] for tally in found)
+    summary = Summary()
+    for _, of_slice in finished:
+        summary.add(of_slice)
+    return report_of(config, output, tallies, summary, late)
 
 
-def _add(tallies: dict[str, Tally], found: list[Tally]) -> None:
-    for tally in found:
-        tallies.setdefault(tally.step, Tally(step=tally.step)).add(tally)
-
-
-def find_exact(work: Work, slices: list[Slice]) -> None:
-    """Leave for each slice which of its targets have a better exact copy."""
-    signed = pl.concat(
-        [
-            pl.read_parquet(piece.path(work.folder, "signed")).with_columns(slice=pl.lit(n, pl.UInt32))
-            for n, piece in enumerate(slices)
-        ]
+def _work_of(config: RunConfig, rows: Path, output: Path) -> Work:
+    spec = config.spec
+    sources = dict(zip(source_names(spec), spec.data.sources, strict=True))
+    heights = pl.scan_parquet(part_files(rows)).group_by("source").len().collect() if part_files(rows) else None
+    columns = [column for source in spec.data.sources if source.columns for column in source.columns.keep]
+    work = Work(
+        prepare=spec.data.prepare,
+        seed=spec.training.seed,
+        uses={name: source.use for name, source in sources.items()},
+        lexicon=_lexicon(config, output / "work"),
+        rates=sample_rates(dict(heights.iter_rows()) if heights is not None else {}),
+        kept_columns=tuple(dict.fromkeys(columns)),
+        folder=output / "work",
+        output=output,
     )
-    if not work.prepare.deduplicate.enabled:
-        signed = signed.clear()
-    order = [pl.col("rating").fill_null(float("-inf")), "size", "id", "turn"]
-    ranked = signed.filter(pl.struct("exact", "spared").is_duplicated()).sort(
-        order, descending=[True, True, False, False]
-    )
-    losers = ranked.filter(~pl.struct("exact", "spared").is_first_distinct())
-    for n, piece in enumerate(slices):
-        mine = losers.filter(pl.col("slice") == n).select("row", "turn", reason=pl.lit("exact"))
-        mine.write_parquet(piece.path(work.folder, "losers"), compression="lz4")
+    work.folder.mkdir(parents=True)
+    return work
 
 
-def groups_of(work: Work, slices: list[Slice]) -> pl.DataFrame:
-    """The targets of each group that duplicates leave, and whether a source pins its split."""
-    found = []
-    for piece in slices:
-        rows = pl.read_parquet(piece.path(work.folder, "mapped"), columns=["id", "source", "group"])
-        signed = pl.read_parquet(piece.path(work.folder, "signed"), columns=["row", "turn"])
-        losers = pl.read_parquet(piece.path(work.folder, "losers"))
-        left = signed.join(losers, on=["row", "turn"], how="anti").group_by("row").len("exchanges")
-        pinned = [source for source, use in work.uses.items() if use]
-        groups = rows.select(pinned=pl.col("source").is_in(pinned), group=group_hash(rows, work.seed)).with_row_index(
-            "row"
+def _lexicon(config: RunConfig, folder: Path) -> tuple[str, ...] | None:
+    uri = config.spec.data.prepare.offensive.lexicon
+    if uri is None:
+        return None
+    try:
+        words = words_of(storage.local_folder(uri, config, folder / "lexicon").read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"data.prepare.offensive.lexicon: {uri} cannot be read: {error}", hint="give a text file in UTF-8"
+        ) from error
+    if not words:
+        raise BadInput(f"data.prepare.offensive.lexicon: {uri} holds no word", hint="write one word or phrase a line")
+    return words
+
+
+def _finish(
+    work: Work, slices: list[Slice], workers: Workers, assignment: Assignment, counter: _Counter
+) -> tuple[list[tuple[list[Tally], Summary]], int]:
+    """Write the rows, and again if the check finds a link that was missed; how many it found."""
+    late = 0
+    for _ in range(MOST_CHECKS):
+        tasks = [FinishTask(work=work, slice=piece, assignment=assignment) for piece in slices]
+        finished = list(counter.over(workers.map(finish_slice, tasks)))
+        partitions = [list(pieces) for _, pieces in groupby(slices, key=lambda piece: piece.partition)]
+        for _ in workers.map(gather_partition, [GatherTask(work=work, slices=pieces) for pieces in partitions]):
+            pass
+        cuts, unscored = leaks_of(work, workers)
+        if not cuts.height + unscored.height:
+            return finished, late
+        late += cuts.height + unscored.height
+        assignment = Assignment(
+            chosen=assignment.chosen,
+            cuts=pl.concat([assignment.cuts, cuts]),
+            unscored=pl.concat([assignment.unscored, unscored]),
         )
-        found.append(
-            groups.join(left, on="row", how="left").select("group", "pinned", pl.col("exchanges").fill_null(0))
-        )
-    return pl.concat(found).group_by("group").agg(pl.col("pinned").any(), pl.col("exchanges").sum())
+    raise BadInput("links between training and evaluation rows remain after three checks", hint="please report this")
 
 
-def report(output: Path, tallies: list[Tally]) -> Report:
-    """Count what was written, and write steps.json."""
-    steps: list[dict[str, Any]] = [
-        {
-            "step": tally.step,
-            "in": tally.entered,
-            "out": tally.left,
-            "reasons": {reason: count for reason, count in sorted(tally.reasons.items()) if count},
-            "changed": {what: count for what, count in sorted(tally.changed.items()) if count},
-            "spared": {reason: count for reason, count in sorted(tally.spared.items()) if count},
-        }
-        for tally in tallies
-    ]
-    write_json(output / "steps.json", steps)
-    kept = steps[-1]["out"]
-    if not kept:
-        worst = max(steps, key=lambda step: step["in"] - step["out"])
-        raise BadInput(f"no row is left after preparation: {worst['step']} took most, {worst['in'] - worst['out']}")
-    rows = pl.concat([pl.scan_parquet(path) for path in sorted((output / "rows").glob("*.parquet"))])
-    exchange = (
-        pl.col("messages")
-        .list.eval(pl.element().struct.field("train") & (pl.element().struct.field("role") == "assistant"))
-        .list.sum()
-    )
-    by_split = dict(rows.group_by("split").agg(exchange.sum()).collect().iter_rows())
-    counts = {
-        "rowsIn": steps[0]["in"],
-        "rowsKept": kept,
-        **{split: int(by_split.get(split, 0)) for split in ("train", "validation", "test")},
-    }
-    return Report(message=f"kept {kept} of {steps[0]['in']} exchanges", counts=counts, metrics={"steps": steps})
+class _Counter:
+    """Progress over the slices of all phases."""
+
+    def __init__(self, slices: int) -> None:
+        self._done = 0
+        self._progress = Progress("prepare", PHASES * slices, "slices")
+
+    def over(self, results: Iterable[Item]) -> Iterator[Item]:
+        for result in results:
+            self._done += 1
+            self._progress.update(min(self._done, self._progress.total))
+            yield result

@@ -1,11 +1,12 @@
-"""What every phase of prepare is told: settings, seed, which sources are for evaluation, the folder of work."""
+"""What every phase of prepare is told, and the pieces it works on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainwright.api import Prepare
+from trainwright.prepare.slices import Slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,13 @@ class Work:
     prepare: Prepare
     seed: int
     uses: dict[str, str | None]
-    """`use` of each source, by its name; absent sources count as None."""
+    """`use` of each source, by its name; None lets data.split decide."""
+    lexicon: tuple[str, ...] | None = None
+    """Offensive words of the user's own instead of the built-in ones."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """The share of each source's rows in which boilerplate is looked for."""
+    kept_columns: tuple[str, ...] = ()
+    """Columns that sources carry along in metadata."""
     folder: Path
     """Where phases leave files for each other."""
     output: Path
@@ -25,3 +32,21 @@ class Work:
     def spared(self) -> list[str]:
         """Names of the sources whose rows no filter may take."""
         return sorted(source for source, use in self.uses.items() if use in ("Validation", "Test"))
+
+    @property
+    def near(self) -> float:
+        """Similarity from which exchanges are alike, also where only links between splits are looked for."""
+        return self.prepare.deduplicate.near or 0.7
+
+    @property
+    def boilerplate(self) -> Path:
+        """The grams that take no part in comparisons."""
+        return self.folder / "boilerplate.npy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceTask:
+    """One slice to take through a phase."""
+
+    work: Work
+    slice: Slice

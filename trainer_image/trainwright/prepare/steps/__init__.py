@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trainwright.prepare.batch import Batch
-from trainwright.prepare.steps import clean, dialogue
+from trainwright.prepare.steps import clean, dialogue, language, offensive, personal_data, relevance
 from trainwright.prepare.work import Work
 
 
@@ -22,4 +22,8 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(name="dialogue", apply=dialogue.apply),
     Step(name="clean", apply=clean.apply, is_on=lambda work: work.prepare.clean.enabled),
+    Step(name="language", apply=language.apply, is_on=lambda work: work.prepare.language.enabled),
+    Step(name="relevance", apply=relevance.apply, is_on=lambda work: work.prepare.relevance.enabled),
+    Step(name="offensive", apply=offensive.apply, is_on=lambda work: work.prepare.offensive.enabled),
+    Step(name="personalData", apply=personal_data.apply, is_on=lambda work: work.prepare.personal_data.enabled),
 )

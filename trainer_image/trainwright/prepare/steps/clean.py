@@ -1,23 +1,62 @@
-"""clean: HTML, control characters, emoji, punctuation, case."""
+"""clean: HTML, control and invisible characters, Unicode form, emoji, punctuation, case.
+
+Each operation looks for texts that need it and works on those only. What tools say is left as it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import polars as pl
 
-from trainwright.prepare.batch import Batch
+from trainwright.api import Clean
+from trainwright.prepare.batch import Batch, Mask, mask_of
+from trainwright.prepare.cleaning import characters, emoji, html, punctuation
 from trainwright.prepare.work import Work
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One kind of noise: which texts have it, and how they look without."""
+
+    name: str
+    needs: Callable[[pl.Expr], pl.Expr]
+    fix: Callable[[pl.Series], pl.Series]
+    is_on: Callable[[Clean], bool] = lambda clean: True
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(name="html", needs=html.needs, fix=html.fix, is_on=lambda clean: clean.html),
+    Operation(name="control", needs=characters.needs_control, fix=characters.fix_control),
+    Operation(name="invisible", needs=characters.needs_invisible, fix=characters.fix_invisible),
+    Operation(
+        name="unicode",
+        needs=lambda text: text.str.len_bytes() != text.str.len_chars(),
+        fix=lambda texts: texts.str.normalize("NFC"),
+    ),
+    Operation(name="emoji", needs=emoji.needs, fix=emoji.fix, is_on=lambda clean: clean.emoji == "Remove"),
+    Operation(name="punctuation", needs=punctuation.needs, fix=punctuation.fix, is_on=lambda clean: clean.punctuation),
+    Operation(
+        name="lowercase",
+        needs=lambda text: text.is_not_null(),
+        fix=lambda texts: texts.str.to_lowercase(),
+        is_on=lambda clean: clean.lowercase,
+    ),
+)
+
+
 def apply(batch: Batch, work: Work) -> None:
-    """Clean the text of all turns but tools'; responses that end up empty lose their loss."""
-    text = pl.col("content")
-    cleaned = batch.turns.select(
-        pl.when(pl.col("role") != "tool")
-        .then(text.str.replace_all(r"[\x00-\x08\x0b-\x1f\x7f]", "").str.replace_all(r" {2,}", " ").str.strip_chars())
-        .otherwise(text)
-    )["content"]
-    changed = (cleaned != batch.turns["content"]).fill_null(False)
-    batch.tally.changed["text"] += int(changed.sum())
-    batch.turns = batch.turns.with_columns(content=cleaned)
-    empty = (cleaned.fill_null("") == "") & batch.turns["toolCalls"].is_null() & batch.turns["train"]
-    batch.exclude(empty.to_numpy(), "empty")
+    """Clean all texts but tools'; responses without text, or to an empty turn, lose their loss."""
+    for operation in OPERATIONS:
+        if operation.is_on(work.prepare.clean):
+            needed = batch.turns.select((pl.col("role") != "tool") & operation.needs(pl.col("content"))).to_series()
+            places = needed.fill_null(False).arg_true()
+            batch.rewrite("content", places, operation.fix(batch.turns["content"].gather(places)), operation.name)
+    batch.exclude(_empty(batch) & batch.targets, "emptyResponse")
+    batch.act(_empty(batch) & batch.has_role("user"), "NoTrain", "emptyPrompt")
+
+
+def _empty(batch: Batch) -> Mask:
+    silent = pl.col("content").fill_null("").str.strip_chars() == ""
+    return mask_of(batch.turns.select(silent & pl.col("toolCalls").is_null()).to_series())

@@ -1,0 +1,82 @@
+"""The proof of the split, on the written files: other hashes than those that found the links find none.
+
+In: `rows/` of the output. Out: training exchanges that still match an evaluation exchange; there should be none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from trainwright.formats.rows import FLAG_NOT_SCORED
+from trainwright.prepare.batch import turns_of
+from trainwright.prepare.duplicates.boilerplate import table_of
+from trainwright.prepare.duplicates.exchanges import exchanges_of, words_in
+from trainwright.prepare.duplicates.signing import banded, exact_hashes, use_of
+from trainwright.prepare.slices import Slice, slices_of
+from trainwright.prepare.splitting.groups import group_hashes
+from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, unscored_of
+from trainwright.prepare.work import Work
+from trainwright.prepare.workers import Workers
+
+OTHER_SEED = 1
+COLUMNS = ["id", "source", "group", "split", "messages"]
+EVALUATION, TEXTS = "checked.arrow", "checked-texts.arrow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTask:
+    """One slice of the written rows."""
+
+    work: Work
+    slice: Slice
+
+
+def leaks_of(work: Work, workers: Workers) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What still links training to evaluation: training exchanges to cut, and evaluation exchanges not to score."""
+    slices = slices_of(work.output / "rows")
+    tasks = [CheckTask(work=work, slice=piece) for piece in slices]
+    evaluation = pl.concat(workers.map(evaluation_of, tasks))
+    evaluation.drop("prompt", "response", "unscored").write_ipc(work.folder / EVALUATION)
+    evaluation.select("prompt", "response").write_ipc(work.folder / TEXTS)
+    matches = pl.DataFrame(schema=MATCHES)
+    if evaluation.height:
+        matches = pl.concat(workers.map(matches_in, tasks))
+    unscored = unscored_of(matches, evaluation)
+    known = evaluation.filter("unscored")
+    return cuts_of(matches, evaluation), unscored.join(known, on=["id", "turn"], how="anti")
+
+
+def evaluation_of(task: CheckTask) -> pl.DataFrame:
+    """The signed evaluation exchanges of one slice, with their texts and whether they are scored."""
+    rows = task.slice.read(columns=COLUMNS).filter(pl.col("split") != "train")
+    exchanges = exchanges_of(rows)
+    flags = turns_of(rows).select("row", "turn", unscored=pl.col("flags") & FLAG_NOT_SCORED != 0)
+    return _signed(task.work, rows, exchanges).with_columns(
+        exchanges["prompt"],
+        exchanges["response"],
+        exchanges.select("row", "turn").join(flags, on=["row", "turn"], how="left", maintain_order="left")["unscored"],
+    )
+
+
+def matches_in(task: CheckTask) -> pl.DataFrame:
+    """The matches of the training exchanges of one slice."""
+    rows = task.slice.read(columns=COLUMNS).filter(pl.col("split") == "train")
+    exchanges = exchanges_of(rows)
+    evaluation, texts = (pl.read_ipc(task.work.folder / name) for name in (EVALUATION, TEXTS))
+
+    def texts_of(wanted: pl.DataFrame) -> pl.DataFrame:
+        return exchanges[wanted["place"]].select("prompt", "response")
+
+    signed = _signed(task.work, rows, exchanges)
+    return matches_of(signed, evaluation, texts_of, texts, task.work.near, table_of(task.work.boilerplate))
+
+
+def _signed(work: Work, rows: pl.DataFrame, exchanges: pl.DataFrame) -> pl.DataFrame:
+    of_row = rows.select("id", use=use_of(work.uses)).with_columns(group=group_hashes(rows, work.seed))
+    response_words = words_in(exchanges["response"])
+    words = words_in(exchanges["prompt"]) + response_words
+    bands = banded(exchanges, words, response_words, table_of(work.boilerplate), seed=OTHER_SEED)
+    columns = exchanges.select("turn", words=words, exact=exact_hashes(exchanges))
+    return pl.concat([columns, of_row[exchanges["row"]], bands], how="horizontal")
