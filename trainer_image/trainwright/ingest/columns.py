@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trainwright.errors import InvalidSpec
-from trainwright.ingest.records import Record, Unfit
+from trainwright.ingest.records import Record, Unfit, kind_of
 
 Get = Callable[[Record], Any]
 GetText = Callable[[Record], str | None]
@@ -60,7 +60,7 @@ def plain_text(value: Any, name: str) -> str | None:
         return joined_parts(value)
     if isinstance(value, float) and math.isnan(value):
         return None
-    raise Unfit("wrongType", f"{name} is {_kind(value)}, not text")
+    raise Unfit("wrongType", f"{name} is {kind_of(value)}, not text")
 
 
 def joined_parts(parts: list[Any]) -> str:
@@ -85,7 +85,7 @@ def _text_column(name: str) -> GetText:
     get = column(name)
 
     def read(record: Record) -> str | None:
-        value = get(record)
+        value = record[name] if name in record else get(record)
         return value if type(value) is str else plain_text(value, name)
 
     return read
@@ -157,11 +157,3 @@ def _reach(value: Any, path: list[str]) -> Any:
             return None
         value = value.get(key)
     return value
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    return "an object" if isinstance(value, dict) else f"of type {type(value).__name__}"

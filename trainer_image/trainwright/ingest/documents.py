@@ -59,7 +59,7 @@ def _holds_records(value: Any) -> bool:
 def _items(items: list[Any], name: str) -> Iterator[Any]:
     for item in items:
         if not isinstance(item, list):
-            yield {"text": item} if isinstance(item, str) else item
+            yield {"text": item} if isinstance(item, str) and name == CONVERSATION else item
         elif _is_conversation(item):
             yield {name: item}
         else:

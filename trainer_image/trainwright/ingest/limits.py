@@ -1,6 +1,7 @@
 """Sizes at which ingest cuts or refuses.
 
-The two of partitions decide what a stage's pods share among them, so they are part of the output; tests pass small ones.
+The two of partitions decide what a stage's pods share among them, so they are part of the output; tests pass small
+ones.
 """
 
 from __future__ import annotations

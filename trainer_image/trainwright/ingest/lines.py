@@ -1,12 +1,13 @@
 """Cuts a stream into blocks of whole lines.
 
-Only \\n and \\r\\n end a line: U+2028, U+0085, vertical tab, form feed and U+001C are text. A line longer than the limit
-becomes None and is skipped without being held in memory; a byte order mark is taken off.
+Only \\n and \\r\\n end a line: U+2028, U+0085, vertical tab, form feed and U+001C are text. A line longer than the
+limit becomes None and is skipped without being held in memory; a byte order mark is taken off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from trainwright.errors import BadInput
 from trainwright.ingest.records import Opened
@@ -14,11 +15,17 @@ from trainwright.ingest.records import Opened
 BOM = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
-LineBlock = tuple[int, list[bytes | None]]
+
+class LineBlock(NamedTuple):
+    """Lines without their \\n, the number of the first (from 0 through the file), and the bytes they are cut from."""
+
+    first: int
+    lines: list[bytes | None]
+    data: bytes
 
 
 def line_blocks(file: Opened) -> Iterator[LineBlock]:
-    """Yield (number of the first line, lines without their \\n); numbers count from 0 through the whole file.
+    """Yield the lines of a file, about a megabyte at a time.
 
     Raises:
         BadInput: the file begins with the mark of an encoding that is not UTF-8.
@@ -43,11 +50,11 @@ def line_blocks(file: Opened) -> Iterator[LineBlock]:
         if len(rest) > file.limits.row_bytes:
             rest, skipping = b"", True
         if lines:
-            yield number, lines
+            yield LineBlock(number, lines, whole)
             number += len(lines)
         chunk = file.stream.read(file.limits.block_bytes)
     if rest or skipping:
-        yield number, [None if skipping else rest]
+        yield LineBlock(number, [None if skipping else rest], rest)
 
 
 def utf8_reason(error: UnicodeDecodeError) -> str:

@@ -1,33 +1,36 @@
 """Makes turns of a list of messages, whatever its keys and roles are called.
 
 Known are OpenAI's {role, content, tool_calls, …}, ShareGPT's {from, value}, their usual variants, plain texts that
-alternate from the user on, and lists nested in lists. Tool calls stay JSON: only an arguments text that is JSON itself is
-parsed, so that it is not quoted twice.
+alternate from the user on, and lists nested in lists. Tool calls stay JSON: only an arguments text that is JSON
+itself is parsed, so that it is not quoted twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import orjson
 
 from trainwright.ingest.columns import plain_text
+from trainwright.ingest.json_text import to_json
 from trainwright.ingest.records import Empty, Unfit
-from trainwright.ingest.turns import Turn
+from trainwright.ingest.turns import Turn, is_blank
 
 ROLE_KEYS = ("role", "from", "speaker", "sender", "author")
 CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
 _CALL = "function_call"
 _SPEAKER = "speaker "
+_new = tuple.__new__
 _ROLES = {
     "user": ("user", "human", "prompter", "usr"),
     "assistant": ("assistant", "gpt", "bot", "chatbot", "model", "ai", "chatgpt"),
     "system": ("system", "developer"),
     "tool": ("tool", "function", "observation", "ipython", "tool_response", "function_response"),
 }
-KNOWN_ROLES: Mapping[str, str] = {name: role for role, names in _ROLES.items() for name in names} | {_CALL: _CALL}
+KNOWN_ROLES: dict[str, str] = {name: role for role, names in _ROLES.items() for name in names} | {_CALL: _CALL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +40,21 @@ class Dialect:
     role_key: str | None = None
     content_key: str | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
+    """Names of its own."""
+    known: Mapping[Any, str] = field(init=False)
+    """The usual names and its own."""
+    plain_keys: Mapping[tuple[str, ...], tuple[str, str]] = field(init=False)
+    """By the keys of a message that has only two: which is the role's, which the text's."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", KNOWN_ROLES | dict(self.roles))
+        role_keys = (self.role_key,) if self.role_key else ROLE_KEYS
+        content_keys = (self.content_key,) if self.content_key else CONTENT_KEYS
+        pairs = product(role_keys, content_keys)
+        object.__setattr__(self, "plain_keys", {keys: pair for pair in pairs for keys in (pair, pair[::-1])})
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """Turns; `spoken`: their roles are the names of speakers (and system), none is the assistant."""
 
     turns: list[Turn]
@@ -54,40 +68,31 @@ def turns_of(messages: Any, dialect: Dialect) -> Conversation:
         Unfit: it is no list of messages, mixes roles with unknown names, or holds what is not text.
         Empty: there are no messages.
     """
+    if type(messages) is list and messages and (plain := _plain(messages, dialect)) is not None:
+        return Conversation(plain, False)
     flat = list(_flat(_parsed(messages)))
     if not flat:
         raise Empty("emptyConversation")
-    if all(isinstance(message, str) for message in flat):
-        turns = [Turn("assistant", text, True) if n % 2 else Turn("user", text) for n, text in enumerate(flat)]
-        return Conversation(turns, spoken=False)
+    if isinstance(flat[0], str):
+        return Conversation(_alternating(flat), False)
     turns = [_turn(message, dialect) for message in flat]
-    return Conversation(turns, spoken=_is_spoken({turn.role for turn in turns}))
+    return Conversation(turns, _is_spoken({turn.role for turn in turns}))
 
 
-def json_text(value: Any, name: str) -> str | None:
-    """A value as JSON text, exactly as its source has it; JSON that comes as text is taken as it is.
-
-    Raises:
-        Unfit: it is text that is no JSON.
-    """
-    if value is None or value == "" or value == []:
+def pair_of(messages: Any, dialect: Dialect) -> tuple[str, str] | None:
+    """Prompt and response of a conversation that is nothing but those two, neither of them blank; else None."""
+    if type(messages) is not list or len(messages) != 2:
         return None
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise Unfit("wrongType", f"{name} is text that is no JSON: {error.msg}") from error
-    return orjson.dumps(value, default=str).decode()
+    prompt, response = (_said(message, dialect) for message in messages)
+    if prompt is None or response is None or prompt[0] != "user" or response[0] != "assistant":
+        return None
+    return None if is_blank(prompt[1]) or is_blank(response[1]) else (prompt[1], response[1])
 
 
 def _parsed(messages: Any) -> list[Any]:
     if messages is None:
         raise Empty("emptyConversation")
-    if isinstance(messages, str):
-        try:
-            messages = orjson.loads(messages)
-        except orjson.JSONDecodeError as error:
-            raise Unfit("wrongType", "the messages are text that is no JSON list") from error
+    messages = _loaded(messages, "the messages")
     if not isinstance(messages, list):
         raise Unfit("wrongType", "the messages are no list")
     return messages
@@ -101,18 +106,49 @@ def _flat(messages: list[Any]) -> Iterator[Any]:
             yield message
 
 
+def _plain(messages: list[Any], dialect: Dialect) -> list[Turn] | None:
+    """Turns of messages that hold a known role, a text and nothing else: much the most frequent case. Else None."""
+    turns = []
+    for message in messages:
+        said = _said(message, dialect)
+        if said is None:
+            return None
+        role, content = said
+        turns.append(_new(Turn, (role, content, role == "assistant", None, None, None)))
+    return turns
+
+
+def _said(message: Any, dialect: Dialect) -> tuple[str, str] | None:
+    if type(message) is not dict:
+        return None
+    keys = dialect.plain_keys.get(tuple(message))
+    if keys is None:
+        return None
+    name, content = message[keys[0]], message[keys[1]]
+    if type(name) is not str or type(content) is not str:
+        return None
+    role = dialect.known.get(name)
+    return None if role is None or role is _CALL else (role, content)
+
+
+def _alternating(texts: list[Any]) -> list[Turn]:
+    if not all(isinstance(text, str) for text in texts):
+        raise Unfit("wrongType", "the messages are partly text, partly objects")
+    return [Turn("assistant", text, True) if n % 2 else Turn("user", text) for n, text in enumerate(texts)]
+
+
 def _turn(message: Any, dialect: Dialect) -> Turn:
     """One message; its role is the unknown name where it is a speaker's."""
     if not isinstance(message, dict):
         raise Unfit("wrongType", "a message is no object")
     role_value = _member(message, dialect.role_key, ROLE_KEYS, "role")
-    role = _role(role_value, dialect.roles)
+    role = _role(role_value, dialect.known)
     content = _member(message, dialect.content_key, CONTENT_KEYS, "content", required="tool_calls" not in message)
     if type(content) is not str:
-        content = plain_text(content, "the content of a message") if role != _CALL else json_text(content, "a call")
+        content = plain_text(content, "the content of a message") if role != _CALL else content
     calls = _calls(message)
     if role == _CALL:
-        role, content, calls = "assistant", None, _normal_calls(orjson.loads(content or "[]"))
+        role, content, calls = "assistant", None, _normal_calls(_loaded(content, "a function call"))
     return Turn(
         role,
         content,
@@ -136,10 +172,9 @@ def _member(message: dict[str, Any], key: str | None, usual: tuple[str, ...], wh
     return None
 
 
-def _role(value: Any, own: Mapping[str, str]) -> str:
+def _role(value: Any, known: Mapping[Any, str]) -> str:
     name = value if isinstance(value, str) else str(value)
-    known = own.get(name) or KNOWN_ROLES.get(name) or KNOWN_ROLES.get(name.strip().lower())
-    return known or _SPEAKER + name
+    return known.get(name) or known.get(name.strip().lower()) or _SPEAKER + name
 
 
 def _is_spoken(roles: set[str]) -> bool:
@@ -153,26 +188,33 @@ def _is_spoken(roles: set[str]) -> bool:
 
 def _calls(message: dict[str, Any]) -> str | None:
     calls = message.get("tool_calls") or message.get("function_call")
-    return _normal_calls(orjson.loads(calls) if isinstance(calls, str) else calls) if calls else None
+    return _normal_calls(_loaded(calls, "the tool calls")) if calls else None
+
+
+def _loaded(value: Any, name: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise Unfit("wrongType", f"{name} is text that is no JSON: {error.msg}") from error
 
 
 def _normal_calls(calls: Any) -> str | None:
     """Tool calls in OpenAI's form, as JSON."""
     items = [_normal_call(call) for call in (calls if isinstance(calls, list) else [calls])]
-    return orjson.dumps(items, default=str).decode() if items else None
+    return to_json(items) if items else None
 
 
 def _normal_call(call: Any) -> dict[str, Any]:
     if not isinstance(call, dict):
         raise Unfit("wrongType", "a tool call is no object")
-    if not isinstance(call.get("function"), dict):
-        call = {"type": "function", "function": call}
-    function = call["function"]
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        try:
-            function = function | {"arguments": orjson.loads(arguments)}
-        except orjson.JSONDecodeError:
-            return call
-        return call | {"function": function}
-    return call
+    has_function = isinstance(call.get("function"), dict)
+    whole: dict[str, Any] = call if has_function else {"type": "function", "function": call}
+    function = whole["function"]
+    if not isinstance(function.get("arguments"), str):
+        return whole
+    try:
+        return whole | {"function": function | {"arguments": orjson.loads(function["arguments"])}}
+    except orjson.JSONDecodeError:
+        return whole

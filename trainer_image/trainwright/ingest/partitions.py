@@ -1,7 +1,7 @@
 """Cuts the rows of all sources into partitions and writes them: formats/rows.py, each sorted by id.
 
-In: spill files in the order of sources and files. Out: rows/part-NNNNN.parquet. Where partitions begin depends on the rows
-alone, never on processes, so that any number of workers writes the same files.
+In: spill files in the order of sources and files. Out: rows/part-NNNNN.parquet. Where partitions begin depends on the
+rows alone, never on processes, so that any number of workers writes the same files.
 """
 
 from __future__ import annotations
@@ -75,12 +75,8 @@ def write_partition(partition: Partition) -> list[tuple[str, int, int]]:
         for spill, start, end in partition.stretches
     ]
     rows = pl.concat(frames, rechunk=False).sort("id")
-    constants = {"weight": pl.lit(1.0, pl.Float32)}
-    rows = rows.with_columns(
-        (constants.get(name) if name in constants else pl.lit(None, dtype)).alias(name)
-        for name, dtype in SCHEMA.items()
-        if name not in rows.columns
-    )
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in SCHEMA.items() if name not in rows.columns]
+    rows = rows.with_columns(absent).with_columns(pl.lit(1.0).alias("weight"))
     write_part(rows, partition.folder, partition.number)
     return [(frame["source"][0], frame.height, int(frame["exchanges"].sum())) for frame in frames]
 

@@ -1,7 +1,7 @@
 """Reads one file of a source into canonical rows: the unit of work that is shared among processes.
 
-In: a file, its format and the source's columns. Out: a spill file (Arrow IPC, the frames of canonical.py) in the stage's
-folder, and a summary of everything that was seen, taken, dropped and refused. The output depends on the file alone.
+In: a file, its format and the source's columns. Out: a spill file (Arrow IPC, the tables of canonical.py) in the
+stage's folder, and a summary of all that was seen, taken, dropped and refused. The output depends on the file alone.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import orjson
-import polars as pl
-import pyarrow as pa
-
 from trainwright.api.data import Columns
 from trainwright.ingest.canonical import NO_EXTRAS, RowBuilder
 from trainwright.ingest.limits import Limits
-from trainwright.ingest.mapping import Mapping, extras
+from trainwright.ingest.mapping import Mapping
 from trainwright.ingest.readers import BY_LINE, reader_of
 from trainwright.ingest.records import BadRow, Block, Empty, Opened, Record, Unfit
 from trainwright.ingest.shapes import guess
+from trainwright.ingest.spill import SpillWriter
 from trainwright.ingest.streams import open_plain
+from trainwright.ingest.utterances import Utterances
 from trainwright.storage import File
 
 SPILL_ROWS = 65_536
@@ -41,7 +39,7 @@ class FileTask:
     columns: Columns | None
     limits: Limits
     spill: Path
-    """Where the rows go; absent afterwards if there were none."""
+    """Where the rows (or utterances) go; absent afterwards if there were none."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,13 +54,27 @@ class FileSummary:
     records: int = 0
     rows: int = 0
     exchanges: int = 0
-    text_bytes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     bad: list[BadRow] = field(default_factory=list)
     columns: dict[str, int] = field(default_factory=dict)
     """Every column seen, with the number of the record it begins at."""
     mappings: Counter[str] = field(default_factory=Counter)
     """The columns in use, as JSON, with the number of records read so."""
+
+    def count(self, block: Block) -> None:
+        """Count what a block holds, the bad rows aside."""
+        self.checked += block.checked
+        self.blank += block.blank
+        self.records += len(block.records)
+
+    def see(self, record: Record, number: int) -> None:
+        """Note columns that were not seen before."""
+        for name in record:
+            self.columns.setdefault(name, number)
+
+    def note_bad(self, block: Block) -> None:
+        """Note the bad rows of a block, in order."""
+        self.bad += sorted(block.bad, key=lambda row: row.number)
 
     def place(self, number: int) -> dict[str, int | str]:
         """Where record `number` stands, for messages and bad.jsonl."""
@@ -86,16 +98,40 @@ def read_file(task: FileTask) -> FileSummary:
 
 def _read(task: FileTask) -> FileSummary:
     summary = FileSummary(name=task.file.name, format=task.format)
-    converter = _Converter(task, summary)
-    builder = RowBuilder(task.source, task.file.name)
-    with _SpillWriter(task.spill) as spill:
-        for block in blocks(task.file, task.format, task.limits, task.columns):
-            converter.take(block, builder)
-            if len(builder) >= SPILL_ROWS or builder.text_bytes >= SPILL_BYTES:
-                spill.write(builder.frame())
-        if len(builder):
-            spill.write(builder.frame())
+    with SpillWriter(task.spill) as spill:
+        if task.columns is not None and task.columns.conversation is not None:
+            _read_utterances(task, task.columns, summary, spill)
+        else:
+            _read_rows(task, summary, spill)
     return summary
+
+
+def _read_rows(task: FileTask, summary: FileSummary, spill: SpillWriter) -> None:
+    converter = Converter(task.columns, task.limits, summary)
+    builder = RowBuilder(task.source, task.file.name)
+    for block in blocks(task.file, task.format, task.limits, task.columns):
+        converter.take(block, builder)
+        if len(builder) >= SPILL_ROWS or builder.text_bytes >= SPILL_BYTES:
+            spill.write(builder.table())
+    if len(builder):
+        spill.write(builder.table())
+    converter.finish()
+
+
+def _read_utterances(task: FileTask, columns: Columns, summary: FileSummary, spill: SpillWriter) -> None:
+    utterances = Utterances(columns)
+    for block in blocks(task.file, task.format, task.limits, columns):
+        summary.count(block)
+        for number, record in zip(block.numbers, block.records, strict=True):
+            summary.see(record, number)
+            try:
+                utterances.add(number, record)
+            except Unfit as unfit:
+                block.refuse(number, unfit.code, unfit.reason)
+        summary.note_bad(block)
+        if len(utterances):
+            spill.write(utterances.table())
+    summary.mappings[columns.model_dump_json(exclude_defaults=True)] += summary.records
 
 
 def blocks(file: File, format_name: str, limits: Limits, columns: Columns | None) -> Iterator[Block]:
@@ -105,77 +141,67 @@ def blocks(file: File, format_name: str, limits: Limits, columns: Columns | None
         yield from reader_of(format_name)(Opened(stream=stream, name=file.name, limits=limits, wanted=wanted))
 
 
-class _Converter:
-    """Turns records into rows and keeps the summary."""
+class Converter:
+    """Turns the records of a file into rows and keeps its summary.
 
-    def __init__(self, task: FileTask, summary: FileSummary) -> None:
+    Records are looked at one by one; only pairs without anything else are taken many at a time.
+    """
+
+    def __init__(self, columns: Columns | None, limits: Limits, summary: FileSummary) -> None:
         self._summary = summary
-        self._limits = task.limits
-        self._given = Mapping(task.columns, task.limits.turns) if task.columns else None
-        self._by_keys: dict[tuple[str, ...], tuple[Mapping | None, str]] = {}
+        self._limits = limits
+        self._given = columns
+        self._by_keys: dict[tuple[str, ...], Mapping] = {}
         self._by_columns: dict[str, Mapping] = {}
 
     def take(self, block: Block, builder: RowBuilder) -> None:
+        """Add the rows of a block to `builder`."""
         summary = self._summary
-        summary.checked += block.checked
-        summary.blank += block.blank
-        summary.records += len(block.records)
-        bad = block.bad
+        summary.count(block)
+        by_keys = self._by_keys
+        pairs: list[tuple[str, str]] = []
+        pair_numbers: list[int] = []
         for number, record in zip(block.numbers, block.records, strict=True):
             try:
-                self._add(number, record, builder)
+                mapping = by_keys.get(tuple(record)) or self._meet(record, number)
+                mapping.records += 1
+                pair = mapping.pair and mapping.pair(record)
+                if pair is None:
+                    self._add(number, record, mapping, builder)
+                else:
+                    pairs.append(pair)
+                    pair_numbers.append(number)
             except Empty as empty:
                 summary.dropped[empty.code] += 1
             except Unfit as unfit:
-                bad.append(BadRow(number, unfit.code, unfit.reason))
-            except (UnicodeEncodeError, orjson.JSONEncodeError):
-                bad.append(BadRow(number, "loneSurrogate", "half of a surrogate pair, which no text can hold"))
-        summary.bad += sorted(bad, key=lambda row: row.number)
+                block.refuse(number, unfit.code, unfit.reason)
+        if pairs:
+            builder.add_pairs(pair_numbers, pairs)
+        summary.rows += len(pairs)
+        summary.exchanges += len(pairs)
+        summary.note_bad(block)
 
-    def _add(self, number: int, record: Record, builder: RowBuilder) -> None:
-        keys = tuple(record)
-        mapping, text = self._by_keys.get(keys) or self._meet(keys, number)
-        if mapping is None:
-            raise Unfit("unknownShape", text)
-        summary = self._summary
-        summary.mappings[text] += 1
-        rows = mapping.rows(record, summary.dropped)
-        more = extras(mapping, record) if mapping.has_extras else NO_EXTRAS
+    def finish(self) -> None:
+        """Complete the summary."""
+        for text, mapping in self._by_columns.items():
+            self._summary.mappings[text] = mapping.records
+
+    def _add(self, number: int, record: Record, mapping: Mapping, builder: RowBuilder) -> None:
+        rows = mapping.rows(record, self._summary.dropped)
+        extras = mapping.extras(record) if mapping.has_extras else NO_EXTRAS
         for part, turns in rows:
-            summary.exchanges += builder.add(number, part, turns, more)
-        summary.rows += len(rows)
+            self._summary.exchanges += builder.add(number, part, turns, extras)
+        self._summary.rows += len(rows)
 
-    def _meet(self, keys: tuple[str, ...], number: int) -> tuple[Mapping | None, str]:
-        """Take note of a combination of columns that was not seen before."""
-        for key in keys:
-            self._summary.columns.setdefault(key, number)
-        columns = self._given.columns if self._given else guess(keys)
+    def _meet(self, record: Record, number: int) -> Mapping:
+        """Find the mapping for a combination of columns that was not seen before, or not understood."""
+        self._summary.see(record, number)
+        columns = self._given or guess(record)
         if columns is None:
-            text = f"no usual shape has the columns {', '.join(keys)[:200]}; say under columns what they are"
-            self._by_keys[keys] = None, text
-            return None, text
+            raise Unfit("unknownShape", f"no usual shape: its columns are {', '.join(record)[:200]}")
         text = columns.model_dump_json(exclude_defaults=True)
-        mapping = self._given or self._by_columns.setdefault(text, Mapping(columns, self._limits.turns))
-        self._by_keys[keys] = mapping, text
-        return mapping, text
-
-
-class _SpillWriter:
-    """Appends frames to one Arrow IPC file, which exists only if there was one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer: pa.RecordBatchFileWriter | None = None
-
-    def __enter__(self) -> _SpillWriter:
-        return self
-
-    def write(self, frame: pl.DataFrame) -> None:
-        table = frame.to_arrow()
-        if self._writer is None:
-            self._writer = pa.ipc.new_file(str(self._path), table.schema)
-        self._writer.write_table(table)
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        mapping = self._by_columns.get(text)
+        if mapping is None:
+            mapping = self._by_columns[text] = Mapping(columns, self._limits.turns)
+        self._by_keys[tuple(record)] = mapping
+        return mapping

@@ -1,7 +1,7 @@
 """What the readers of all formats give: blocks of records with their numbers, and the rows that cannot be read.
 
-A record is the dictionary that one row of a source holds, with the values as they stand there. Its number counts from 0:
-the physical line where a format has lines (JSON Lines, CSV, text), else the position in the document.
+A record is the dictionary that one row of a source holds, with the values as they stand there. Its number counts from
+0: the physical line where a format has lines (JSON Lines, CSV, text), else the position in the document.
 """
 
 from __future__ import annotations
@@ -71,3 +71,13 @@ class Opened:
 
 
 Reader = Callable[[Opened], Iterator[Block]]
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in the words of JSON."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    names = {str: "text", list: "a list", type(None): "null"}
+    return "an object" if isinstance(value, dict) else names.get(type(value), f"of type {type(value).__name__}")

@@ -1,7 +1,8 @@
 """Seeded samples of a source by hash of the row's id: the same rows whatever their order and the number of workers.
 
-Rows are taken in the order of xxh3-64(seed, id) as long as their exchanges stay within the limit. Two passes over the ids
-of the spill files: a histogram of the hash's upper bits finds the bucket where the limit falls, then its rows are sorted.
+Rows are taken in the order of xxh3-64(seed, id) as long as their exchanges stay within the limit. Two passes over the
+ids of the spill files: a histogram of the hash's upper bits finds the bucket where the limit falls, then its rows are
+sorted.
 """
 
 from __future__ import annotations

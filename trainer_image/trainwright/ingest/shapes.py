@@ -1,7 +1,7 @@
 """Recognises the usual shapes: which columns of a record make a conversation when the spec does not say.
 
-Each record is looked at by itself, by its keys, so the result never depends on the order of rows. Messages win over pairs,
-pairs over plain text.
+Each record is looked at by itself, by its keys, so the result never depends on the order of rows. Messages win over
+pairs, pairs over plain text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def guess(keys: Iterable[str]) -> Columns | None:
         return Columns(text=name) if name and "chosen" not in present else None
     system = next((name for name in SYSTEMS if name in present), None)
     tools = next((name for name in TOOLS if name in present), None)
-    return Columns(**found, system=system, tools=tools)
+    return Columns.model_validate(found | {"system": system, "tools": tools})
 
 
 def _guess_messages(present: set[str]) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
 """Lists what a source's URI stands for: its files, the format of each, and what was passed over.
 
-A file that was named is read whatever it is called if the source says its format; in a folder or a repository only files of
-a known format are read. Of a data set on the hub whose files say `train`, only those are.
+A file that was named is read whatever it is called if the source says its format; in a folder or a repository only
+files of a known format are read. Of a data set on the hub whose files say `train`, only those are.
 """
 
 from __future__ import annotations

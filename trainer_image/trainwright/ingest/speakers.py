@@ -1,7 +1,7 @@
 """Conversations between people: roles are names or ids, so nobody is the assistant and everybody is.
 
-Neighbouring utterances of one speaker are joined by a space; then every exchange (an utterance and the reply to it) becomes
-a row of its own. Alternating roles over the whole conversation would leave half of the replies without loss.
+Neighbouring utterances of one speaker are joined by a space; then every exchange (an utterance and the reply to it)
+becomes a row of its own. Alternating roles over the whole conversation would leave half of the replies without loss.
 """
 
 from __future__ import annotations

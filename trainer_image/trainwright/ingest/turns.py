@@ -27,30 +27,27 @@ Row = tuple[int | None, list[Turn]]
 """A conversation or, with its number, a part of one."""
 
 
-def system_turn(content: str | None) -> list[Turn]:
-    """The system turn in front of a conversation, if it says anything."""
-    return [Turn("system", content)] if content and content.strip() else []
-
-
 def with_targets(turns: list[Turn]) -> list[Turn]:
     """The conversation with `train` set on its targets.
 
     Raises:
         Empty: it has none; the code says which side is blank.
     """
-    targets = 0
-    has_response = False
-    before: Turn | None = None
+    has_target = has_response = False
+    blank_prompt = False
     for n, turn in enumerate(turns):
-        if turn.role == "assistant":
-            says = turn.tool_calls is not None or not is_blank(turn.content)
+        role, content, train, _, calls, _ = turn
+        if role == "assistant":
+            says = calls is not None or not is_blank(content)
             has_response = has_response or says
-            train = turn.train and says and not (before and before.role == "user" and is_blank(before.content))
-            targets += train
-            if train is not turn.train:
-                turns[n] = turn._replace(train=train)
-        before = turn
-    if not targets:
+            if train and not (says and not blank_prompt):
+                turns[n] = turn._replace(train=False)
+            else:
+                has_target = has_target or train
+            blank_prompt = False
+        else:
+            blank_prompt = role == "user" and is_blank(content)
+    if not has_target:
         raise Empty("emptyPrompt" if has_response else "emptyResponse")
     return turns
 

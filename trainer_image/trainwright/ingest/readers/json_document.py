@@ -1,7 +1,7 @@
 """A JSON document: a list of records, an object of records keyed by id, or one list of records among other keys.
 
-A file of this suffix that holds JSON Lines is read as such. The document is held in memory; the limit says from which size
-on it must be JSON Lines.
+A file of this suffix that holds JSON Lines is read as such. The document is held in memory; the limit says from which
+size on it must be JSON Lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trainwright.errors import BadInput
 from trainwright.ingest.documents import records_of
 from trainwright.ingest.lines import BOM
 from trainwright.ingest.readers import jsonl
-from trainwright.ingest.records import Block, Opened, Record
+from trainwright.ingest.records import Block, Opened, Record, kind_of
 
 BLOCK_RECORDS = 4096
 
@@ -39,16 +39,22 @@ def read(file: Opened) -> Iterator[Block]:
         yield from jsonl.read(Opened(stream=io.BytesIO(data), name=file.name, limits=file.limits))
         return
     document, has_repeats = _parse(data, file.name)
-    yield from blocks_of(records_of(document), has_repeats=has_repeats)
+    yield from blocks_of(records_of(document), has_repeats=has_repeats, has_escapes=b"\\u" in data)
 
 
-def blocks_of(records: Iterator[Any], *, has_repeats: bool = False) -> Iterator[Block]:
-    """Number records from 0 and cut them into blocks; what is no object, or repeats a key within, is refused."""
+def blocks_of(records: Iterator[Any], *, has_repeats: bool = False, has_escapes: bool = False) -> Iterator[Block]:
+    """Number records from 0 and cut them into blocks.
+
+    Refused is what is no object, repeats a key (looked for only where `has_repeats`), or holds half of a surrogate pair
+    (only where `has_escapes`).
+    """
     block = Block()
     for number, record in enumerate(records):
         block.checked += 1
         if not isinstance(record, dict):
-            block.refuse(number, "notAnObject", f"{type(record).__name__} instead of an object")
+            block.refuse(number, "notAnObject", f"{kind_of(record)} instead of an object")
+        elif has_escapes and _is_torn(record):
+            block.refuse(number, "loneSurrogate", "half of a surrogate pair, which no text can hold")
         elif has_repeats and (key := _repeated(record)) is not None:
             block.refuse(number, "duplicateKey", f"the key {key[:60]!r} stands twice in one object")
         else:
@@ -64,6 +70,14 @@ class _Repeated(dict[str, Any]):
     """An object in which `key` stands more than once."""
 
     key = ""
+
+
+def _is_torn(record: Record) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _is_json_lines(data: bytes) -> bool:

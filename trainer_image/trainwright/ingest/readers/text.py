@@ -10,9 +10,9 @@ from trainwright.ingest.records import Block, Opened
 
 def read(file: Opened) -> Iterator[Block]:
     """Yield the lines of a text file."""
-    for first, lines in line_blocks(file):
-        block = Block(checked=len(lines))
-        for number, line in enumerate(lines, first):
+    for lines in line_blocks(file):
+        block = Block(checked=len(lines.lines))
+        for number, line in enumerate(lines.lines, lines.first):
             if line is None:
                 block.refuse(number, "tooLong", too_long_reason(file))
                 continue
