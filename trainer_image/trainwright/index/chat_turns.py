@@ -1,4 +1,4 @@
-"""Chat turns of the chitchat-dataset wheel, if it is installed: what the static table is fitted to and weighted by.
+"""Chat turns of the chitchat-dataset wheel: what the static table is fitted to and weighted by.
 
 Conversations are taken by hash: one in ten stays out, so that retrieval can be measured on turns the table never saw.
 """
@@ -6,23 +6,12 @@ Conversations are taken by hash: one in ten stays out, so that retrieval can be 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = "chitchat_dataset"
 HELD_OUT = 10
 """One conversation in so many is never fitted to."""
-
-
-def find_file() -> Path | None:
-    """dataset.json of the wheel, or None; the package is located, never imported."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.origin:
-        return None
-    file = Path(spec.origin).with_name("dataset.json")
-    return file if file.is_file() else None
 
 
 def fitted_turns(file: Path) -> list[str]:

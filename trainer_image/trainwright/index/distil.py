@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainwright import environment
 from trainwright.index.minilm import LONGEST, Floats, MiniLM
 from trainwright.progress import Progress
 
@@ -81,7 +82,7 @@ def _sif(frequencies: npt.NDArray[np.float64]) -> Floats:
 
 def _through_model(archive: Path, work: list[Work], processes: int) -> Iterator[Floats]:
     """Vectors of each piece of work, in order."""
-    progress = Progress("table", len(work), "batches")
+    progress = Progress("index", len(work), "batches of the table")
     with ProcessPoolExecutor(processes, get_context("spawn"), _load, (archive,)) as pool:
         for done, vectors in enumerate(pool.map(_vectors, work, chunksize=4), start=1):
             progress.update(done)
@@ -93,6 +94,7 @@ _model: MiniLM | None = None
 
 def _load(archive: Path) -> None:
     global _model
+    environment.die_with_parent()
     _model = MiniLM(archive)
 
 

@@ -30,7 +30,7 @@ def exchanges_of(rows: pl.DataFrame) -> pl.DataFrame:
         .filter((pl.col("role") == "assistant") & pl.col("train") & (pl.col("said").str.len_bytes() > 0))
         .with_columns(prompt=pl.when("follows").then("prompt").fill_null(""), response=pl.col("said"))
     )
-    found = found.select("row", "turn", "prompt", "response", "source", "split")
+    found = found.select("row", "turn", "prompt", "response", "source", pl.col("split").fill_null("train"))
     return found.with_columns(id=pl.Series(_uuids(found["row"], found["turn"]), dtype=pl.Binary))
 
 

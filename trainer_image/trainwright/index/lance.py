@@ -30,6 +30,8 @@ TABLE = "exchanges"
 FINGERPRINT = b"trainwright.fingerprint"
 INDEX_FROM_ROWS = 500_000
 """Below it all vectors are compared, 0.6 µs of CPU each; above it an approximate index pays its memory and error."""
+REFINED = 10
+"""With an approximate index, so many times the wanted rows are compared exactly."""
 WAIT_S = 600.0
 
 
@@ -67,7 +69,10 @@ def fingerprint_of(folder: Path) -> str:
 
 def nearest(store: Path, vector: npt.NDArray[np.float32], limit: int, where: str | None) -> list[dict[str, Any]]:
     """The rows nearest to `vector` by cosine, nearest first, with `_distance` = 1 - cosine."""
-    query = _open(store).search(vector).distance_type("cosine").limit(limit)
+    table = _open(store)
+    query = table.search(vector).distance_type("cosine").limit(limit)
+    if table.list_indices():
+        query = query.refine_factor(REFINED)
     if where is not None:
         query = query.where(where, prefilter=True)
     columns = ["id", "row", "turn", "prompt", "response", "source", "split", "_distance"]
@@ -75,19 +80,16 @@ def nearest(store: Path, vector: npt.NDArray[np.float32], limit: int, where: str
     return rows
 
 
-def size_bytes(store: Path) -> int:
-    """Bytes of all files of the store."""
-    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
-
-
 def _fill(store: Path, folder: Path, fingerprint: str) -> None:
     import lancedb
+    from lancedb.index import IvfPq
 
     schema = vectors.schema_of(vectors.width_of(folder)).with_metadata({FINGERPRINT: fingerprint.encode()})
     batches = (batch.replace_schema_metadata(schema.metadata) for batch in vectors.read_parts(folder))
     table = lancedb.connect(store).create_table(TABLE, data=pa.RecordBatchReader.from_batches(schema, batches))
     if vectors.count(folder) >= INDEX_FROM_ROWS:
-        table.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_PQ")
+        quantised = IvfPq(distance_type="cosine", num_sub_vectors=vectors.width_of(folder) // 8)
+        table.create_index("vector", config=quantised)
 
 
 def _open(store: Path) -> Any:

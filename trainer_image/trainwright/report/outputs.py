@@ -31,7 +31,8 @@ class Outputs:
     def read(cls, config: RunConfig, inputs: Inputs, *, examples: bool) -> Outputs:
         """Collect the stages' artifacts and the plan that was made before the run, if there is one."""
         plan = _read_json(config.workdir / "plan.json")
-        return cls(config=config, stages=inputs, plan=plan if isinstance(plan, dict) else {}, examples=examples)
+        stages = {name: made for name, made in inputs.items() if name != "report"}
+        return cls(config=config, stages=stages, plan=plan if isinstance(plan, dict) else {}, examples=examples)
 
     def metric(self, stage: str, *path: str) -> Json:
         """A figure of a stage by its path in the metrics; None if the stage or the figure is absent."""

@@ -56,7 +56,13 @@ def _lede(outputs: Outputs) -> str:
         return f"{model}, judged on {data}."
     training = spec.training
     from_scratch = bool(spec.model and spec.model.scratch)
-    how = "trained from scratch" if from_scratch else "fine-tuned" if training.objective != "Pretrain" else "trained further"
+    how = (
+        "trained from scratch"
+        if from_scratch
+        else "fine-tuned"
+        if training.objective != "Pretrain"
+        else "trained further"
+    )
     adapter = f" with LoRA of rank {training.lora.rank}" if training.lora else ""
     steps, tokens = outputs.metric("train", "steps"), outputs.counts("train").get("tokens")
     length = f": {wording.count(steps)} steps over {wording.compact(tokens)} tokens" if steps else ""
@@ -119,7 +125,13 @@ def _change(label: str, metric: str, before: Mapping[str, Any], after: Mapping[s
     better = new >= old if metric in HIGHER_IS_BETTER else new <= old
     relative = old and metric not in HIGHER_IS_BETTER
     change = f"{(new - old) / old:+.1%}".replace("%", " %") if relative else f"{new - old:+.3f}"
-    return _tile(label, written(metric, new), change.replace("-", "−"), before=written(metric, old), kind="good" if better else "bad")
+    return _tile(
+        label,
+        written(metric, new),
+        change.replace("-", "−"),
+        before=written(metric, old),
+        kind="good" if better else "bad",
+    )
 
 
 def _first_to_best(outputs: Outputs) -> dict[str, Any] | None:
