@@ -15,9 +15,9 @@ ADAPTER_BYTES_PER_PARAMETER = 4
 
 def disk_lines(spec: Spec, facts: Facts, amounts: Amounts, trainable: Figure) -> tuple[Line, ...]:
     """One line for each thing that is written, in the order it is; a model's lines are absent if the goal has none."""
-    lines = [Line(name="rows", figure=_times(amounts.exchanges, rates.ROW_BYTES, "200 bytes an exchange"))]
+    lines = [Line(name="rows", figure=_times(amounts.exchanges, rates.ROW_BYTES))]
     if spec.vector_store.enabled and spec.goal != "Evaluate":
-        lines.append(Line(name="index", figure=_times(amounts.exchanges, rates.INDEX_BYTES, "1,400 bytes an exchange")))
+        lines.append(Line(name="index", figure=_times(amounts.exchanges, rates.INDEX_BYTES)))
     if spec.goal == "PrepareData" or spec.model is None:
         return tuple(lines)
     lines.append(Line(name="weights", figure=_weights(spec, facts)))
@@ -76,5 +76,9 @@ def _of_training(spec: Spec, facts: Facts, trainable: Figure) -> list[Line]:
     ]
 
 
-def _times(figure: Figure, size: int, basis: str) -> Figure:
-    return NEEDS_EXCHANGES if figure.value is None else Figure(value=figure.value * size, basis=f"estimated: {basis}")
+def _times(figure: Figure, size: int) -> Figure:
+    return (
+        NEEDS_EXCHANGES
+        if figure.value is None
+        else Figure(value=figure.value * size, basis=f"estimated: {size:,} bytes an exchange")
+    )
