@@ -180,9 +180,7 @@ class ChatTemplate:
         if text not in self._fragments:
             ids: list[int] = []
             for number, part in enumerate(self._special_pattern.split(text)):
-                ids += (
-                    [self.tokenizer.token_to_id(part)] if number % 2 else self.encode_texts([part])[0] if part else []
-                )
+                ids += [self._special[part]] if number % 2 else self.encode_texts([part])[0] if part else []
             self._fragments[text] = ids
         return self._fragments[text]
 
