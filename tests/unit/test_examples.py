@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,9 @@ def test_the_mission_is_planned_for_its_cluster_with_both_formulas(tmp_path: Pat
     text = local.plan_file(ROOT / "examples/llama-3.2-3b.yaml", local.Options(workdir=tmp_path / "work"))
     assert "the cluster: 4 × 8 A100-80GB" in text
     assert "3,212,749,824   exact" in text
+    days = re.search(r"^  train +(\d+) d ", text, re.MULTILINE)
+    assert days is not None
+    assert f"says {days[1]} days on 32 GPUs" in (ROOT / "docs/way_of_a_run.md").read_text("utf-8")
     for figure in ("116.67 h", "7.29 h", "267.09 d", "721,153.85 s"):
         assert figure in text
 

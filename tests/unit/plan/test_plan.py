@@ -159,6 +159,7 @@ def test_stages_say_whether_they_are_reused_and_why_not() -> None:
         StageLine(stage="train", will="will run", because="training.learningRate changed"),
     ]
     text = render(plan(spec(), facts(), gpus(), stages=lines))
+    assert "0.0 s   exact: reused" in text
     assert "  weights   reused\n  train     will run, because training.learningRate changed\n" in text
 
 

@@ -11,10 +11,11 @@ from trainwright.plan.amounts import Amounts, amounts
 from trainwright.plan.disk import disk_lines, total_bytes
 from trainwright.plan.shape import lora_parameters
 from trainwright.plan.steps import default_batch_tokens, packs_per_step, step_count
-from trainwright.plan.times import time_lines
+from trainwright.plan.times import time_lines, training_seconds
 from trainwright.plan.values import NEEDS_MODEL, Facts, Figure, Line, Machine, MemoryLine, Plan, StageLine, unknown
 
 GB = 10**9
+REUSED = "reused"
 
 
 def plan(spec: Spec, facts: Facts, machine: Machine, *, name: str = "", stages: Sequence[StageLine] = ()) -> Plan:
@@ -30,7 +31,9 @@ def plan(spec: Spec, facts: Facts, machine: Machine, *, name: str = "", stages: 
     table = layout.memory_table(training) if training else ()
     chosen = layout.choose(training) if training else None
     disk = disk_lines(spec, facts, counted, trainable)
-    times = time_lines(spec, facts, counted, machine, tokens, trainable)
+    seconds = training_seconds(spec, facts, machine, tokens, trainable)
+    reused = frozenset(line.stage for line in stages if line.will == REUSED)
+    times = time_lines(spec, counted.exchanges, seconds, machine, reused)
     hours = _device_hours(times, machine) if trains else _no_training(spec)
     return Plan(
         name=name,

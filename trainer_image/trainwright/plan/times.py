@@ -5,37 +5,39 @@ from __future__ import annotations
 from trainwright.api import Spec
 from trainwright.contract import stages_of
 from trainwright.plan import rates
-from trainwright.plan.amounts import Amounts
 from trainwright.plan.values import NEEDS_EXCHANGES, NEEDS_MODEL, Facts, Figure, Line, Machine, unknown
 
 FORWARD_FLOPS = 2
 """Operations per parameter and token: one multiplication, one addition."""
 
 
+NOT_ESTIMATED = {
+    "weights": "depends on the network, or on the size of a file to copy",
+    "evaluate": "depends on the length of the answers",
+    "export": "depends on the disk",
+    "report": "a few seconds",
+}
+
+
 def time_lines(
-    spec: Spec, facts: Facts, amounts: Amounts, machine: Machine, tokens: Figure, trainable: Figure
+    spec: Spec, exchanges: Figure, training: Figure, machine: Machine, reused: frozenset[str]
 ) -> tuple[Line, ...]:
-    """One line per stage of the run; what cannot be estimated says why. `tokens` are those of the whole training."""
-    return tuple(
-        Line(name=stage.name, figure=_of_stage(stage.name, spec, facts, amounts, machine, tokens, trainable))
-        for stage in stages_of(spec)
-    )
+    """One line per stage of the run: nothing if it is reused, else an estimate, else why there is none.
 
-
-def _of_stage(
-    name: str, spec: Spec, facts: Facts, amounts: Amounts, machine: Machine, tokens: Figure, trainable: Figure
-) -> Figure:
-    if name == "train":
-        return training_seconds(spec, facts, machine, tokens, trainable)
-    if name in rates.CPU_US_PER_EXCHANGE:
-        return _of_rows(rates.CPU_US_PER_EXCHANGE[name], amounts.exchanges, machine)
-    reasons = {
-        "weights": "depends on the network, or on the size of a file to copy",
-        "evaluate": "depends on the length of the answers",
-        "export": "depends on the disk",
-        "report": "a few seconds",
-    }
-    return Figure(value=None, basis=f"not estimated: {reasons[name]}")
+    `training` is the time of train, from `training_seconds`.
+    """
+    lines = []
+    for stage in stages_of(spec):
+        if stage.name in reused:
+            figure = Figure(value=0, basis="exact: reused")
+        elif stage.name == "train":
+            figure = training
+        elif stage.name in rates.CPU_US_PER_EXCHANGE:
+            figure = _of_rows(rates.CPU_US_PER_EXCHANGE[stage.name], exchanges, machine)
+        else:
+            figure = Figure(value=None, basis=f"not estimated: {NOT_ESTIMATED[stage.name]}")
+        lines.append(Line(name=stage.name, figure=figure))
+    return tuple(lines)
 
 
 def _of_rows(us_per_exchange: float, exchanges: Figure, machine: Machine) -> Figure:
