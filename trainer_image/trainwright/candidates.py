@@ -7,6 +7,7 @@ rounded.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,16 +62,27 @@ def attach_adapter(base: Any, folder: Path) -> Any:
     """The base with the LoRA adapter of `folder` beside its weights, not merged.
 
     Raises:
-        BadInput: the adapter is broken or made for another model.
+        BadInput: the adapter is broken, incomplete or made for another model.
     """
-    from peft import PeftModel
-    from safetensors import SafetensorError
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return PeftModel.from_pretrained(base, str(folder), torch_device="cpu", autocast_adapter_dtype=False).eval()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
+            adapted = PeftModel.from_pretrained(base, str(folder), torch_device="cpu", autocast_adapter_dtype=False)
+        with safe_open(folder / ADAPTER, framework="pt") as file:
+            found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
-            f"the adapter in {folder} cannot be loaded: {reason}",
-            hint="run train again with --fresh train",
+            f"the adapter in {folder} cannot be loaded: {reason}", hint="run train again with --fresh train"
         ) from error
+    wanted = {n: list(t.shape) for n, t in get_peft_model_state_dict(adapted, save_embedding_layers=False).items()}
+    if wrong := sorted(name for name in wanted if found.get(name) != wanted[name]):
+        raise BadInput(
+            f"the adapter in {folder} lacks {len(wrong)} of {len(wanted)} tensors, first {wrong[0]}",
+            hint="run train again with --fresh train",
+        )
+    return adapted.eval()

@@ -6,7 +6,6 @@ Loads one model at a time and remembers the last, so that the winner, judged las
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from trainwright.pack_loss import Loss, first_packs, loss_of, perplexity
 
 BASE = 0
 """Step of the model before training."""
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,9 +44,10 @@ class Contenders:
         """The candidates, the one with the lowest validation loss last."""
         if not self.trained:
             return [BASE]
-        losses = {int(one["step"]): one["loss"] for one in self.evaluations}
+        losses = self._losses()
         kept: Sequence[int] = self.inputs["train"].metrics["kept"]
-        return sorted(kept, key=lambda step: (_worth(losses.get(step)), step), reverse=True)
+        worth = {step: math.inf if (loss := losses.get(step)) is None else loss for step in kept}
+        return sorted(kept, key=lambda step: (worth[step], step), reverse=True)
 
     def model(self, step: int) -> Any:
         """The model after `step` steps, in the training precision, on this process's device."""
@@ -70,8 +69,8 @@ class Contenders:
 
     def validation_loss(self, step: int) -> float | None:
         """The loss on the validation rows: as train measured it, else measured now; None without validation rows."""
-        known = {int(one["step"]): one["loss"] for one in self.evaluations}
-        return known[step] if step in known else self.loss(step, "validation").mean
+        losses = self._losses()
+        return losses[step] if step in losses else self.loss(step, "validation").mean
 
     def loss(self, step: int, split: str) -> Loss:
         """The loss of a model on the first evaluation.maxRows rows of a split."""
@@ -79,6 +78,13 @@ class Contenders:
         if shards is None:
             return Loss(nll=0.0, targets=0)
         return loss_of(self.model(step), shards, first_packs(shards, self.config.spec.evaluation.max_rows))
+
+    def _losses(self) -> dict[int, float | None]:
+        """What train measured, by step; None where a loss is not finite."""
+        return {
+            int(one["step"]): loss if (loss := one["loss"]) is not None and math.isfinite(loss) else None
+            for one in self.evaluations
+        }
 
 
 def figures_of_loss(loss: float | None) -> dict[str, float | None]:
@@ -100,7 +106,3 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
-
-
-def _worth(loss: float | None) -> float:
-    return math.inf if loss is None or math.isnan(loss) else loss

@@ -9,39 +9,35 @@ from typing import Any
 from trainwright.artifacts import Inputs
 from trainwright.contract import RunConfig, source_names
 
+SPLITS = ("train", "validation", "test")
+FILES_SHOWN = 20
+"""Files listed per source; a corpus may have thousands."""
+
 
 def data_card(config: RunConfig, inputs: Inputs) -> str:
     """The text of DATA.md."""
-    ingest, prepare = inputs["ingest"], inputs["prepare"]
+    prepare = inputs["prepare"]
+    facts = _source_facts(inputs)
+    bad = inputs["ingest"].counts.get("bad", 0)
     sections = [
         f"# Data of {config.name}",
-        f"Fingerprint of the prepared rows: `{prepare.metrics.get('fingerprint', '')}`.",
-        "Numbers are exchanges (a response with the turn before it) unless they say conversations.",
+        "Numbers are exchanges (a response with the turn before it) unless they say rows.",
         "## Sources",
-        table(
-            ("source", "licence", "use", "weight", "files", "rows", "exchanges", "bad rows", "SHA-256 of the files"),
-            _sources(config, inputs),
-        ),
-        f"Rows that cannot be read are listed with file and line; {ingest.counts.get('bad', 0):,} were.",
+        table(("source", "licence", "use", "weight", "rows", "exchanges", "bad rows"), _sources(config, facts)),
+        f"{bad:,} rows could not be read; they were skipped, with file, line and reason on record." if bad else "",
+        table(("source", "file", "bytes", "digest"), _files(facts)),
         "## What preparation did",
         table(("step", "in", "out", "dropped, by reason", "changed"), _steps(prepare.metrics.get("steps") or [])),
         "## What is left",
-        table(
-            ("split", "exchanges"), [(split, prepare.counts.get(split, 0)) for split in ("train", "validation", "test")]
-        ),
-    ]
-    if languages := prepare.metrics.get("languages"):
-        sections += [
-            "## Languages",
-            table(("language", "share or count"), sorted(languages.items(), key=lambda item: -_number(item[1]))),
-        ]
-    sections += [
+        table(("split", "exchanges"), [(split, prepare.counts.get(split, 0)) for split in SPLITS]),
+        _languages(prepare.metrics.get("languages")),
+        f"Fingerprint of the prepared rows: `{prepare.metrics['fingerprint']}`."
+        if "fingerprint" in prepare.metrics
+        else "",
         "## Settings",
-        "```json",
         settings(config.spec.data.model_dump(mode="json", by_alias=True, exclude={"sources"})),
-        "```",
     ]
-    return "\n\n".join(sections).replace("```json\n\n", "```json\n").replace("\n\n```\n", "\n```\n").rstrip() + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -52,8 +48,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def settings(values: Any) -> str:
-    """Settings as JSON without the absent ones."""
-    return json.dumps(_present(values), indent=1, ensure_ascii=False)
+    """Settings as a block of JSON, without the absent ones."""
+    return f"```json\n{json.dumps(_present(values), indent=1, ensure_ascii=False)}\n```"
 
 
 def licences(config: RunConfig) -> list[str]:
@@ -61,23 +57,36 @@ def licences(config: RunConfig) -> list[str]:
     return sorted({source.license for source in config.spec.data.sources if source.license})
 
 
-def _sources(config: RunConfig, inputs: Inputs) -> Iterable[Sequence[Any]]:
+def _source_facts(inputs: Inputs) -> list[Mapping[str, Any]]:
+    """What ingest wrote of each source, in the order of the spec."""
     path = inputs["ingest"].folder / "sources.json"
-    found: list[Mapping[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
-    for n, (source, name) in enumerate(zip(config.spec.data.sources, source_names(config.spec), strict=True)):
-        facts = found[n] if n < len(found) else {}
-        bad = facts.get("bad") or 0
-        yield (
-            name,
-            source.license or "not stated",
-            source.use or "split",
-            source.weight,
-            _count(facts.get("files")),
-            facts.get("rows", ""),
-            facts.get("exchanges", ""),
-            sum(bad.values()) if isinstance(bad, Mapping) else bad,
-            facts.get("digest", ""),
-        )
+    facts: list[Mapping[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return facts
+
+
+def _sources(config: RunConfig, facts: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
+    known = [*facts, *({} for _ in config.spec.data.sources[len(facts) :])]
+    for source, name, fact in zip(config.spec.data.sources, source_names(config.spec), known, strict=True):
+        licence, use = source.license or "not stated", source.use or "split"
+        bad = sum((fact.get("bad") or {}).values())
+        yield name, licence, use, source.weight, fact.get("rows"), fact.get("exchanges"), bad
+
+
+def _files(facts: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
+    for fact in facts:
+        files = fact.get("files") or []
+        for file in files[:FILES_SHOWN]:
+            yield fact.get("uri", ""), file.get("name", ""), file.get("bytes"), file.get("digest", "")
+        if len(files) > FILES_SHOWN:
+            yield fact.get("uri", ""), f"and {len(files) - FILES_SHOWN:,} more", None, ""
+
+
+def _languages(languages: Any) -> str:
+    if not isinstance(languages, Mapping) or not languages:
+        return ""
+    return "## Languages\n\n" + table(
+        ("language", "count"), sorted(languages.items(), key=lambda item: -_number(item[1]))
+    )
 
 
 def _steps(steps: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
@@ -93,10 +102,6 @@ def _steps(steps: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
 
 def _pairs(values: Any) -> str:
     return ", ".join(f"{name} {_cell(count)}" for name, count in values.items()) if isinstance(values, Mapping) else ""
-
-
-def _count(value: Any) -> Any:
-    return len(value) if isinstance(value, list | Mapping) else value if value is not None else ""
 
 
 def _number(value: Any) -> float:

@@ -49,7 +49,7 @@ def model_card(config: RunConfig, inputs: Inputs, parameters: int) -> str:
         table(
             ("", ""), [(name, train[name]) for name in ("steps", "epochs", "ended", "learningRate") if name in train]
         ),
-        "```json\n" + settings(config.spec.training.model_dump(mode="json", by_alias=True)) + "\n```",
+        settings(config.spec.training.model_dump(mode="json", by_alias=True)),
         "## Data",
         f"{inputs['prepare'].counts.get('train', 0):,} exchanges to train on; sources, licences and every step "
         "of the preparation with its counts are in DATA.md.",

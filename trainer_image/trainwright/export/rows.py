@@ -12,12 +12,11 @@ import polars as pl
 
 from trainwright.artifacts import Inputs
 from trainwright.contract import Report, RunConfig
-from trainwright.export.data_card import data_card
+from trainwright.export.data_card import SPLITS, data_card
 from trainwright.export.manifest import write_manifest
 from trainwright.formats.rows import read_parts
 from trainwright.progress import Progress
 
-SPLITS = ("train", "validation", "test")
 MESSAGE_FIELDS = ("role", "content", "train", "name", "toolCalls", "toolCallId")
 COLUMNS = ["id", "messages", "tools", "source", "lang", "topic", "weight", "synthetic", "split"]
 

@@ -1,7 +1,8 @@
-"""Writes the winner's weights as safetensors and proves that they are whole.
+"""Writes the winner's weights as safetensors and proves that they are whole and trained.
 
-In: the model in memory and the base. Out: config.json, generation_config.json and *.safetensors in the deliverable's
-folder; an error if a tensor is missing, misshapen, not finite, or as it was before training.
+In: the model in memory, the candidate's files and the base. Out: config.json, generation_config.json and
+*.safetensors in the deliverable's folder; an error if a tensor is missing, misshapen, not finite, or as it was before
+training.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from trainwright.candidates import ADAPTER
 from trainwright.errors import BadInput, NonFinite
+from trainwright.export.generation_config import IDS
 
-HINT = "the export is not delivered; run train again with --fresh train"
+HINT = "nothing is delivered; run train again with --fresh train"
+PEFT_PREFIX = "base_model.model."
 
 
 def save_weights(model: Any, folder: Path, generation_config: Any) -> None:
     """Save weights and both configurations as transformers does; tied embeddings stay tied."""
     model.generation_config = generation_config
     model.config.use_cache = True
-    for name in ("eos_token_id", "bos_token_id", "pad_token_id"):
+    for name in IDS:
         setattr(model.config, name, getattr(generation_config, name))
     model.save_pretrained(folder)
 
@@ -46,14 +50,28 @@ def verify_weights(folder: Path) -> int:
     return len(found)
 
 
-def unchanged_tensors(model: Any, base: Any) -> list[str]:
-    """Names of parameters that are bit for bit as in the base."""
+def verify_trained(candidate: Path, base: Any, *, exact: bool) -> int:
+    """Compare the candidate with the base, an fp32 model; the number of tensors that are as they were.
+
+    An adapter's matrices must not be zero, all else must differ from the base. Without `exact` (weights rounded to bf16,
+    where a small change of a large value is rounded away) not all tensors may be equal.
+
+    Raises:
+        BadInput: tensors were not trained; the first is named.
+    """
     before = dict(base.named_parameters())
-    return [
-        name
-        for name, parameter in model.named_parameters()
-        if name in before and bool((parameter == before[name].to(parameter.dtype)).all())
-    ]
+    names, same = 0, []
+    for name, tensor in _tensors(candidate):
+        names += 1
+        old = before.get(name.removeprefix(PEFT_PREFIX))
+        if bool((tensor == 0).all()) if old is None else bool((tensor == old.to(tensor.dtype)).all()):
+            same.append(name)
+    if len(same) == names or (same and (exact or (candidate / ADAPTER).exists())):
+        raise BadInput(
+            f"{len(same)} of {names} tensors in {candidate} are as before training, first {(same or ['none'])[0]}",
+            hint="check that training.learningRate and the number of steps are not too small; nothing is delivered",
+        )
+    return len(same)
 
 
 def _expected(folder: Path) -> dict[str, tuple[int, ...]]:
