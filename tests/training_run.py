@@ -1,4 +1,4 @@
-"""A run whose train stage can be started: a tiny Llama and token shards made in memory, on disk as the stages before leave them.
+"""A run whose train stage can be started: a tiny Llama and token shards, on disk as the stages before leave them.
 
 Tokens follow a rule (each is the one before plus the sequence's stride), so that a few steps lower the loss.
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from tests.tiny_run import write_tokenizer
 from trainwright import artifacts, launcher
 from trainwright.api import Spec, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import STAGE, RunConfig
 from trainwright.formats.tokens import Sequences, write_shard
 from trainwright.stage_process import Job
+
+from tests.tiny_run import write_tokenizer
 
 VOCABULARY = 259
 SEQUENCE_LENGTH = 32
@@ -77,7 +77,9 @@ class TrainingRun:
 
     def steps(self) -> list[dict[str, Any]]:
         """steps.jsonl without times."""
-        return [{name: value for name, value in line.items() if name != "seconds"} for line in self.lines("steps.jsonl")]
+        return [
+            {name: value for name, value in line.items() if name != "seconds"} for line in self.lines("steps.jsonl")
+        ]
 
 
 def training_run(
@@ -94,15 +96,35 @@ def training_run(
     spec = {
         "model": dict(model),
         "data": {"sources": [{"uri": "./rows.jsonl"}]},
-        "training": {"sequenceLength": SEQUENCE_LENGTH, "batchTokens": 256, "learningRate": 1e-2, "precision": "fp32", **(training or {})},
+        "training": {
+            "sequenceLength": SEQUENCE_LENGTH,
+            "batchTokens": 256,
+            "learningRate": 1e-2,
+            "precision": "fp32",
+            **(training or {}),
+        },
         "evaluation": {"every": 4, **(evaluation or {})},
         **groups,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    config = RunConfig(name="tiny", spec=resolve(Spec.model_validate(spec)), workdir=folder, base_folder=folder, processes=2)
+    config = RunConfig(
+        name="tiny", spec=resolve(Spec.model_validate(spec)), workdir=folder, base_folder=folder, processes=2
+    )
     artifacts.write_json(folder / "run.json", config.model_dump(mode="json", by_alias=True))
-    _finish(folder, "weights", "w", {"scratch": "scratch" in model}, lambda path: _write_model(path / "model", scratch="scratch" in model))
-    _finish(folder, "tokenize", "t", {"sequenceLength": SEQUENCE_LENGTH}, lambda path: _write_tokens(path, sequences, validation))
+    _finish(
+        folder,
+        "weights",
+        "w",
+        {"scratch": "scratch" in model},
+        lambda path: _write_model(path / "model", scratch="scratch" in model),
+    )
+    _finish(
+        folder,
+        "tokenize",
+        "t",
+        {"sequenceLength": SEQUENCE_LENGTH},
+        lambda path: _write_tokens(path, sequences, validation),
+    )
     return TrainingRun(workdir=folder)
 
 
@@ -111,7 +133,10 @@ def write_tokens(folder: Path, count: int, *, seed: int = 0, targetless: Sequenc
     draw = np.random.RandomState(seed)
     lengths = draw.randint(5, 17, count).astype(np.int32)
     starts, strides = draw.randint(3, VOCABULARY, count), draw.randint(1, 4, count)
-    tokens = [(start + stride * np.arange(n)) % (VOCABULARY - 3) + 3 for start, stride, n in zip(starts, strides, lengths, strict=True)]
+    tokens = [
+        (start + stride * np.arange(n)) % (VOCABULARY - 3) + 3
+        for start, stride, n in zip(starts, strides, lengths, strict=True)
+    ]
     targets = [(np.arange(n) >= n // 3) & (n > 1) & (row not in targetless) for row, n in enumerate(lengths)]
     packs: list[list[int]] = [[]]
     for number, length in enumerate(lengths):
@@ -139,7 +164,6 @@ def _write_model(folder: Path, *, scratch: bool) -> None:
     (folder / "config.json").write_text(json.dumps(SHAPE), "utf-8")
     if not scratch:
         import torch
-
         from trainwright.models import build_model
 
         build_model(folder, vocabulary_size=VOCABULARY, seed=5, dtype=torch.float32).save_pretrained(folder)

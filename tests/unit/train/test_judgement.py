@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-
 from trainwright.train.judgement import Validation, kept_steps, patience_after, ranked
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from trainwright import artifacts, errors, launcher
 from trainwright.api import Spec
 from trainwright.artifacts import Artifact
@@ -123,7 +122,10 @@ def test_a_kill_by_the_kernel_for_memory_is_told_from_any_other(workdir: Path, m
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [("job/memory.events", "low 0\noom 1\noom_kill 2\n"), ("memory/job/memory.oom_control", "oom_kill_disable 0\noom_kill 2\n")],
+    [
+        ("job/memory.events", "low 0\noom 1\noom_kill 2\n"),
+        ("memory/job/memory.oom_control", "oom_kill_disable 0\noom_kill 2\n"),
+    ],
 )
 def test_the_kernels_kills_are_read_from_both_kinds_of_cgroups(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / file).parent.mkdir(parents=True)
@@ -158,7 +160,8 @@ def test_what_a_stage_started_ends_with_it(workdir: Path) -> None:
 def test_ranks_die_with_a_launcher_that_is_killed(workdir: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from trainwright import launcher;"
-        "from trainwright.stage_process import Job; launcher.PROGRAM = (sys.executable, sys.argv[3]); w = Path(sys.argv[2]);"
+        "from trainwright.stage_process import Job; launcher.PROGRAM = (sys.executable, sys.argv[3]);"
+        "w = Path(sys.argv[2]);"
         "launcher.run_stage(w / 'run.json', Job(stage='train', key='key', output=str(w / 'out')), processes=2,"
         "variables={'BEHAVIOUR': '0:hang 1:hang', 'PYTHONPATH': sys.argv[1]})"
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
 import pytest
-
 from trainwright.train.rate import Rate
 
 COSINE = Rate(schedule="Cosine", peak=1e-3, warmup_steps=3, steps=100)
@@ -46,7 +46,7 @@ def test_another_length_goes_on_without_a_jump_and_ends_at_the_floor(schedule: s
     earlier = replace(COSINE, schedule=schedule)
     later = replace(earlier, steps=steps, warmup_steps=math.ceil(0.03 * steps)).going_on_from(earlier, stopped)
     rates = [earlier.at(stopped), *(later.at(step) for step in range(stopped + 1, steps + 1))]
-    jumps = [abs(b - a) for a, b in zip(rates, rates[1:], strict=False)]
+    jumps = [abs(b - a) for a, b in itertools.pairwise(rates)]
     slope = max(1e-3 / max(1, min(later.warmup_steps, 3)), math.pi / 2 * rates[0] / (steps - stopped))
     assert max(jumps) <= slope * 1.001
     assert rates[-1] == pytest.approx(0.0, abs=1e-12)

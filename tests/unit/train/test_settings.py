@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from trainwright.api import Spec
 from trainwright.errors import BadInput
 from trainwright.train.settings import Settings, cpu_micro_batch, seconds, settle, validation_steps

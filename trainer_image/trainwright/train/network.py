@@ -11,6 +11,7 @@ import torch
 
 from trainwright.api import Spec
 from trainwright.api.training import Lora
+from trainwright.errors import BadInput
 from trainwright.models import build_model, load_model
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -45,12 +46,23 @@ def make_network(spec: Spec, folder: Path, *, scratch: bool, vocabulary_size: in
         module = load_model(folder, dtype=dtype)
     lora = None
     if training.lora is not None:
+        _refuse_tied(training.lora, module)
         lora = lora_config(training.lora)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
-            module = _with_adapters(module, lora)
+            module = with_adapters(module, lora)
     module.train()
     return Network(module=module, dtype=dtype, lora=lora)
+
+
+def _refuse_tied(lora: Lora, module: Any) -> None:
+    """Adapters on one of two tied layers cannot be merged: the other would change too, as it did not in training."""
+    embeddings = [name for name in lora.targets if name.rpartition(".")[2] in ("embed_tokens", "lm_head")]
+    if embeddings and module.config.tie_word_embeddings:
+        raise BadInput(
+            f"training.lora.targets: {embeddings[0]} is tied to the other embedding and cannot be adapted alone",
+            hint="leave it out, or train all weights: remove training.lora",
+        )
 
 
 def lora_config(lora: Lora) -> Any:
@@ -61,7 +73,8 @@ def lora_config(lora: Lora) -> Any:
     return LoraConfig(**settings, target_modules=list(lora.targets) or "all-linear", task_type="CAUSAL_LM")
 
 
-def _with_adapters(module: torch.nn.Module, lora: Any) -> torch.nn.Module:
+def with_adapters(module: torch.nn.Module, lora: Any) -> torch.nn.Module:
+    """The module with fresh adapters beside its frozen weights."""
     from peft import get_peft_model
 
     adapted: torch.nn.Module = get_peft_model(module, lora).get_base_model()
