@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from trainwright.api.data import Data, Source
 from trainwright.errors import BadInput
+from trainwright.ingest.accounts import total
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.mapping import Mapping
 from trainwright.ingest.reading import FileSummary
+
+NAMED = 5
+"""Bad rows that an error names."""
+HINTS = {
+    "unknownShape": "say under `columns` which columns are prompt and response, messages or text",
+    "wrongType": 'a template writes numbers as text: response: "{column}"',
+    "unknownRole": "say under `columns.roles` what each name stands for",
+}
 
 
 def check_source(source: Source, files: list[FileSummary], data: Data, limits: Limits) -> None:
@@ -18,43 +27,42 @@ def check_source(source: Source, files: list[FileSummary], data: Data, limits: L
     if not any(file.records or file.bad for file in files):
         raise BadInput(f"{source.uri} is empty: {len(files)} file(s) without a single row", hint="check the path")
     _check_columns(source, files, limits)
-    _check_bad(source, files, data, limits)
+    _check_bad(source, files, data)
     if not any(file.rows for file in files):
-        reasons = ", ".join(f"{n} {code}" for file in files for code, n in file.dropped.items())
+        reasons = ", ".join(f"{n:,} {code}" for code, n in total(file.dropped for file in files).items())
         raise BadInput(f"{source.uri}: no row has anything to learn from ({reasons})", hint="check `columns`")
 
 
 def _check_columns(source: Source, files: list[FileSummary], limits: Limits) -> None:
-    if source.columns is None:
+    if source.columns is None or not any(file.records for file in files):
         return
-    seen = {name: f"{f.name} {f.place(n)}" for f in reversed(files) for name, n in f.columns.items()}
-    missing = [
-        name
-        for name in sorted(Mapping(source.columns, limits.turns).names)
-        if name not in seen and name.split(".")[0] not in seen
-    ]
-    if missing and any(file.records for file in files):
+    seen = {name: file.where(n) for file in reversed(files) for name, n in file.columns.items()}
+    named = sorted(Mapping(source.columns, limits.turns).names)
+    missing = [name for name in named if name not in seen and name.split(".")[0] not in seen]
+    if missing:
+        columns = "; ".join(f"{name} (from {place} on)" for name, place in sorted(seen.items()))
         raise BadInput(
             f"{source.uri}: no row has the column {', '.join(map(repr, missing))}",
-            hint=f"the columns are: {', '.join(sorted(seen))}"[:1000],
+            hint=f"the columns are {columns}"[:1000],
         )
 
 
-def _check_bad(source: Source, files: list[FileSummary], data: Data, limits: Limits) -> None:
-    bad = sum(len(file.bad) for file in files)
+def _check_bad(source: Source, files: list[FileSummary], data: Data) -> None:
+    bad = sum(file.bad.total() for file in files)
     if not bad:
         return
-    first = [
-        f"{' '.join(str(value) for value in file.place(row.number).values())}: {row.reason}"
-        for file in files
-        for row in file.bad[: limits.first_bad]
-    ][: limits.first_bad]
+    first = [f"{file.where(row.number)}: {row.reason}" for file in files for row in file.first_bad][:NAMED]
     if data.on_bad_rows == "Fail":
-        raise BadInput(f"{source.uri}: a bad row in {first[0]}", hint="mend it, or set onBadRows: Skip")
-    records = sum(file.checked - file.blank for file in files)
-    if bad > data.max_bad_share * records:
+        raise BadInput(f"{source.uri}: bad row in {first[0]}", hint="mend it, or set data.onBadRows: Skip")
+    rows = sum(file.checked - file.blank for file in files)
+    if bad > data.max_bad_share * rows:
         raise BadInput(
-            f"{source.uri}: {bad} of {records} rows are bad, more than maxBadShare {data.max_bad_share}: "
+            f"{source.uri}: {bad:,} of {rows:,} rows are bad, more than maxBadShare {data.max_bad_share} allows. "
             + "; ".join(first),
-            hint="mend them, or raise data.maxBadShare",
+            hint=_hint(files),
         )
+
+
+def _hint(files: list[FileSummary]) -> str:
+    code, _ = total(file.bad for file in files).most_common(1)[0]
+    return HINTS.get(code, "mend them, or raise data.maxBadShare")

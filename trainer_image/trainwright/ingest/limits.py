@@ -27,8 +27,6 @@ class Limits:
     """Largest YAML document, unpacked."""
     turns: int = 512
     """Longest conversation; a longer one is cut into segments of one group."""
-    first_bad: int = 5
-    """Bad rows that an error names."""
 
 
 LIMITS = Limits()

@@ -115,7 +115,7 @@ class Mapping:
         conversation = turns_of(value, self._dialect)
         if conversation.spoken:
             raise Unfit("unknownRole", "the history has roles that are not known; name them under columns.roles")
-        return conversation.turns
+        return [turn._replace(train=False) for turn in conversation.turns]
 
     def _cut(self, turns: list[Turn]) -> list[Row]:
         if len(turns) <= self._turn_limit:

@@ -7,6 +7,7 @@ stage's folder, and a summary of all that was seen, taken, dropped and refused. 
 from __future__ import annotations
 
 import gc
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from trainwright.storage import File
 
 SPILL_ROWS = 65_536
 SPILL_BYTES = 16 << 20
+MAX_COLUMNS = 10_000
+FIRST_BAD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,22 +43,30 @@ class FileTask:
     limits: Limits
     spill: Path
     """Where the rows (or utterances) go; absent afterwards if there were none."""
+    max_records: int | None = None
+    """Stop soon after so many records."""
 
 
 @dataclass(slots=True, kw_only=True)
 class FileSummary:
     """What was found in a file."""
 
+    source: str
     name: str
     format: str
+    bad_rows: Path
+    """JSON Lines of all bad rows; absent if there are none."""
     checked: int = 0
     """Lines, or records of formats without lines: records + bad rows that were unreadable + blank ones."""
     blank: int = 0
+    is_partial: bool = False
+    """Reading stopped at `max_records`."""
     records: int = 0
     rows: int = 0
     exchanges: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    bad: list[BadRow] = field(default_factory=list)
+    bad: Counter[str] = field(default_factory=Counter)
+    first_bad: list[BadRow] = field(default_factory=list)
     columns: dict[str, int] = field(default_factory=dict)
     """Every column seen, with the number of the record it begins at."""
     mappings: Counter[str] = field(default_factory=Counter)
@@ -70,15 +81,28 @@ class FileSummary:
     def see(self, record: Record, number: int) -> None:
         """Note columns that were not seen before."""
         for name in record:
-            self.columns.setdefault(name, number)
+            if len(self.columns) < MAX_COLUMNS:
+                self.columns.setdefault(name, number)
 
-    def note_bad(self, block: Block) -> None:
-        """Note the bad rows of a block, in order."""
-        self.bad += sorted(block.bad, key=lambda row: row.number)
+    def note_bad(self, rows: list[BadRow]) -> None:
+        """Count bad rows and append them to their file, in order."""
+        if not rows:
+            return
+        rows = sorted(rows, key=lambda row: row.number)
+        self.bad.update(row.code for row in rows)
+        self.first_bad += rows[: max(0, FIRST_BAD - len(self.first_bad))]
+        with self.bad_rows.open("a", encoding="utf-8") as file:
+            for row in rows:
+                place = {"source": self.source, "file": self.name, self._unit: row.number + 1}
+                file.write(json.dumps(place | {"code": row.code, "reason": row.reason}) + "\n")
 
-    def place(self, number: int) -> dict[str, int | str]:
-        """Where record `number` stands, for messages and bad.jsonl."""
-        return {"file": self.name, "line" if self.format in BY_LINE else "record": number + 1}
+    def where(self, number: int) -> str:
+        """Where record `number` stands: file and line, or record where a format has no lines."""
+        return f"{self.name}, {self._unit} {number + 1}"
+
+    @property
+    def _unit(self) -> str:
+        return "line" if self.format in BY_LINE else "record"
 
 
 def read_file(task: FileTask) -> FileSummary:
@@ -97,7 +121,9 @@ def read_file(task: FileTask) -> FileSummary:
 
 
 def _read(task: FileTask) -> FileSummary:
-    summary = FileSummary(name=task.file.name, format=task.format)
+    bad_rows = task.spill.with_suffix(".bad.jsonl")
+    bad_rows.unlink(missing_ok=True)
+    summary = FileSummary(source=task.source, name=task.file.name, format=task.format, bad_rows=bad_rows)
     with SpillWriter(task.spill) as spill:
         if task.columns is not None and task.columns.conversation is not None:
             _read_utterances(task, task.columns, summary, spill)
@@ -109,7 +135,7 @@ def _read(task: FileTask) -> FileSummary:
 def _read_rows(task: FileTask, summary: FileSummary, spill: SpillWriter) -> None:
     converter = Converter(task.columns, task.limits, summary)
     builder = RowBuilder(task.source, task.file.name)
-    for block in blocks(task.file, task.format, task.limits, task.columns):
+    for block in _blocks_of(task, summary):
         converter.take(block, builder)
         if len(builder) >= SPILL_ROWS or builder.text_bytes >= SPILL_BYTES:
             spill.write(builder.table())
@@ -120,7 +146,7 @@ def _read_rows(task: FileTask, summary: FileSummary, spill: SpillWriter) -> None
 
 def _read_utterances(task: FileTask, columns: Columns, summary: FileSummary, spill: SpillWriter) -> None:
     utterances = Utterances(columns)
-    for block in blocks(task.file, task.format, task.limits, columns):
+    for block in _blocks_of(task, summary):
         summary.count(block)
         for number, record in zip(block.numbers, block.records, strict=True):
             summary.see(record, number)
@@ -128,10 +154,18 @@ def _read_utterances(task: FileTask, columns: Columns, summary: FileSummary, spi
                 utterances.add(number, record)
             except Unfit as unfit:
                 block.refuse(number, unfit.code, unfit.reason)
-        summary.note_bad(block)
+        summary.note_bad(block.bad)
         if len(utterances):
             spill.write(utterances.table())
     summary.mappings[columns.model_dump_json(exclude_defaults=True)] += summary.records
+
+
+def _blocks_of(task: FileTask, summary: FileSummary) -> Iterator[Block]:
+    for block in blocks(task.file, task.format, task.limits, task.columns):
+        yield block
+        if task.max_records is not None and summary.records >= task.max_records:
+            summary.is_partial = True
+            return
 
 
 def blocks(file: File, format_name: str, limits: Limits, columns: Columns | None) -> Iterator[Block]:
@@ -179,7 +213,7 @@ class Converter:
             builder.add_pairs(pair_numbers, pairs)
         summary.rows += len(pairs)
         summary.exchanges += len(pairs)
-        summary.note_bad(block)
+        summary.note_bad(block.bad)
 
     def finish(self) -> None:
         """Complete the summary."""
@@ -203,5 +237,6 @@ class Converter:
         mapping = self._by_columns.get(text)
         if mapping is None:
             mapping = self._by_columns[text] = Mapping(columns, self._limits.turns)
-        self._by_keys[tuple(record)] = mapping
+        if len(self._by_keys) < MAX_COLUMNS:
+            self._by_keys[tuple(record)] = mapping
         return mapping

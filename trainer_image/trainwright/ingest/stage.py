@@ -11,18 +11,17 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from trainwright.api.data import Columns
 from trainwright.artifacts import Inputs, write_json
 from trainwright.contract import Report, RunConfig, source_names
 from trainwright.formats.rows import part_files
 from trainwright.ingest.accounts import facts_of, report_of, write_bad
 from trainwright.ingest.checks import check_source
+from trainwright.ingest.joining import join
 from trainwright.ingest.limits import LIMITS, Limits
 from trainwright.ingest.partitions import Spill, partitions, write_partition
 from trainwright.ingest.reading import FileSummary, FileTask, read_file
 from trainwright.ingest.sampling import sample_of
 from trainwright.ingest.sources import list_source
-from trainwright.ingest.utterances import Bucket, bucket_count, read_bucket
 from trainwright.ingest.workers import run_all
 from trainwright.progress import Progress
 
@@ -59,16 +58,16 @@ def run(config: RunConfig, inputs: Inputs, output: Path, *, limits: Limits = LIM
     paths = [[task.spill for task in source if task.spill.exists()] for source in tasks]
     for n, source in enumerate(sources):
         if source.columns is not None and source.columns.conversation is not None:
-            paths[n] = _join(tasks[n], source.columns, summaries[n], limits, config.workers)
+            paths[n] = join(tasks[n], source.columns, summaries[n], limits, config.workers)
         check_source(source, summaries[n], config.spec.data, limits)
     wanted = [
         _spills(name, of_source, _limit(source.max_rows, config.sample), config.spec.training.seed)
         for source, name, of_source in zip(sources, names, paths, strict=True)
     ]
     taken = _write(wanted, config, limits, output)
+    write_bad(output / "bad.jsonl", summaries)
     shutil.rmtree(spills)
-    write_bad(output / "bad.jsonl", names, summaries)
-    facts = [facts_of(source, listed[n], summaries[n], taken[names[n]]) for n, source in enumerate(sources)]
+    facts = [facts_of(names[n], source, listed[n], summaries[n], taken[names[n]]) for n, source in enumerate(sources)]
     write_json(output / "sources.json", facts)
     return report_of(facts, len(part_files(output / "rows")))
 
@@ -84,34 +83,6 @@ def _read_all(tasks: list[list[FileTask]], config: RunConfig) -> list[list[FileS
         summaries.append(summary)
     rest = iter(summaries)
     return [[next(rest) for _ in source] for source in tasks]
-
-
-def _join(
-    tasks: list[FileTask], columns: Columns, summaries: list[FileSummary], limits: Limits, workers: int
-) -> list[Path]:
-    """Join the utterances of a source; returns the spill files of its conversations and completes the summaries."""
-    files = tuple((task.file.name, task.spill) for task in tasks if task.spill.exists())
-    of_file = [summary for task, summary in zip(tasks, summaries, strict=True) if task.spill.exists()]
-    count = bucket_count([path for _, path in files])
-    buckets = [
-        Bucket(
-            number=number,
-            count=count,
-            source=tasks[0].source,
-            columns=columns,
-            files=files,
-            limits=limits,
-            spill=tasks[0].spill.with_name(f"{tasks[0].spill.stem}-joined-{number:06d}.arrow"),
-        )
-        for number in range(count if files else 0)
-    ]
-    for joined in run_all(read_bucket, buckets, workers):
-        of_file[0].rows += joined.rows
-        of_file[0].exchanges += joined.exchanges
-        of_file[0].dropped += joined.dropped
-        for file, bad in joined.bad:
-            of_file[file].bad.append(bad)
-    return [bucket.spill for bucket in buckets if bucket.spill.exists()]
 
 
 def _limit(*limits: int | None) -> int | None:
