@@ -9,6 +9,7 @@ from trainwright.api import Spec, resolve
 from trainwright.plan import Facts, Machine, SourceFacts
 from trainwright.plan.devices import CPU_CORE
 from trainwright.plan.machines import chosen_gpu
+from trainwright.plan.rates import CPU_US_PER_EXCHANGE
 from trainwright.plan.shape import Shape, shape_of
 
 GB = 10**9
@@ -47,7 +48,7 @@ def gpus(count: int = 8, kind: str = "A100-80GB", **changes: Any) -> Machine:
         "device": device,
         "devices": count,
         "device_memory_bytes": device.memory_bytes,
-        "cores": 16,
+        "cores": dict.fromkeys(CPU_US_PER_EXCHANGE, 16.0),
         "price_per_device_hour": device.price_per_hour,
         "price_basis": "example",
     }
@@ -61,7 +62,7 @@ def laptop(**changes: Any) -> Machine:
         "device": CPU_CORE,
         "devices": 2,
         "device_memory_bytes": 8 * GB,
-        "cores": 2,
+        "cores": dict.fromkeys(CPU_US_PER_EXCHANGE, 2.0),
         "free_bytes": 100 * GB,
     }
     return Machine(**(usual | changes))

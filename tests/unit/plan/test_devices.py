@@ -79,7 +79,13 @@ def test_an_unknown_gpu_is_refused_with_the_known_ones() -> None:
 
 def test_the_pods_of_prepare_share_its_rows() -> None:
     machine = cluster_machine(cluster(stages={"prepare": {"shards": 16, "resources": {"cpu": "7500m"}}}))
-    assert (machine.machines, machine.cores) == (16, 7.5)
+    assert (machine.machines, machine.cores["prepare"]) == (16, 16 * 7.5)
+
+
+def test_cores_that_are_not_set_are_assumed_and_said() -> None:
+    machine = cluster_machine(cluster(stages={"tokenize": {"shards": 2}, "index": {"resources": {"cpu": 8}}}))
+    assert (machine.cores["tokenize"], machine.cores["index"]) == (8, 8)
+    assert any("assumed for each pod of ingest, prepare, tokenize:" in note for note in machine.notes)
 
 
 @pytest.mark.parametrize(("text", "number"), [(8, 8), ("500m", 0.5), ("64Gi", 64 * 2**30), ("1.5T", 1.5e12)])

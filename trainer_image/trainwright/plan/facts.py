@@ -17,7 +17,7 @@ from trainwright.artifacts import Artifact
 from trainwright.contract import RunConfig, source_names
 from trainwright.environment import cpu_quota, visible_gpus
 from trainwright.errors import TrainwrightError
-from trainwright.plan import gguf_header
+from trainwright.plan import gguf_header, rates
 from trainwright.plan.devices import CPU_CORE, DEFAULT_GPU, PRICE_SOURCE, gpu_named
 from trainwright.plan.machines import chosen_gpu
 from trainwright.plan.shape import Shape, shape_of
@@ -57,13 +57,13 @@ def this_machine(config: RunConfig, *, gpu: str | None = None, price: float | No
             notes.append(f"{DEFAULT_GPU} is assumed: {label or 'the GPU'} is not in the table; name it with --gpu")
         device = found or chosen_gpu(DEFAULT_GPU)
         memory = device.memory_bytes
-    cores = min(config.workers, cpu_quota())
+    cores = float(min(config.workers, cpu_quota()))
     return Machine(
         name=f"this machine: {processes} × {device.name}",
         device=device,
         devices=processes,
         device_memory_bytes=memory,
-        cores=cores,
+        cores=dict.fromkeys(rates.CPU_US_PER_EXCHANGE, cores),
         free_bytes=shutil.disk_usage(_existing(config.workdir)).free,
         written_bytes=_bytes_under(config.workdir / "stages"),
         price_per_device_hour=device.price_per_hour if price is None else price,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from trainwright.api import Spec
+from trainwright.api import Spec, StageSettings
+from trainwright.api.cluster import Stages
 from trainwright.errors import BadInput
+from trainwright.plan import rates
 from trainwright.plan.devices import CPU_CORE, DEFAULT_GPU, GPUS, PRICE_SOURCE, Device, gpu_named
 from trainwright.plan.values import Machine
 
@@ -24,11 +26,11 @@ def cluster_machine(spec: Spec, *, gpu: str | None = None, price: float | None =
     """
     cluster = spec.cluster
     device, notes = _device(spec, gpu)
-    preparing = cluster.stages.prepare
-    cores = preparing.resources.cpu
-    if cores is None:
+    cores, assumed = _cores(cluster.stages)
+    if assumed:
         notes.append(
-            f"{ASSUMED_CORES:g} cores are assumed for each pod of prepare: set cluster.stages.prepare.resources.cpu"
+            f"{ASSUMED_CORES:g} cores are assumed for each pod of {', '.join(assumed)}: "
+            "set cluster.stages.STAGE.resources.cpu"
         )
     per_node = cluster.gpus_per_node or 1
     return Machine(
@@ -36,8 +38,8 @@ def cluster_machine(spec: Spec, *, gpu: str | None = None, price: float | None =
         device=device,
         devices=cluster.nodes * per_node,
         device_memory_bytes=device.memory_bytes or _memory(spec),
-        cores=ASSUMED_CORES if cores is None else quantity(cores),
-        machines=preparing.shards or 1,
+        cores=cores,
+        machines=cluster.stages.prepare.shards or 1,
         price_per_device_hour=device.price_per_hour if price is None else price,
         price_basis=PRICE_SOURCE if price is None else "--price",
         notes=tuple(notes),
@@ -63,6 +65,18 @@ def quantity(value: int | str) -> float:
         raise BadInput(f"{value!r} is no quantity", hint="write 8, 500m or 64Gi")
     number, suffix = match.groups()
     return float(number) * (SUFFIXES | BINARY_SUFFIXES | {"": 1})[suffix]
+
+
+def _cores(stages: Stages) -> tuple[dict[str, float], list[str]]:
+    """Cores of all pods of each stage over rows, and the stages for which they are assumed."""
+    cores, assumed = {}, []
+    for name in rates.CPU_US_PER_EXCHANGE:
+        settings: StageSettings = getattr(stages, name)
+        cpu = settings.resources.cpu
+        if cpu is None:
+            assumed.append(name)
+        cores[name] = (settings.shards or 1) * (ASSUMED_CORES if cpu is None else quantity(cpu))
+    return cores, assumed
 
 
 def _device(spec: Spec, gpu: str | None) -> tuple[Device, list[str]]:

@@ -33,21 +33,19 @@ def time_lines(
         elif stage.name == "train":
             figure = training
         elif stage.name in rates.CPU_US_PER_EXCHANGE:
-            figure = _of_rows(rates.CPU_US_PER_EXCHANGE[stage.name], exchanges, machine)
+            figure = _of_rows(rates.CPU_US_PER_EXCHANGE[stage.name], exchanges, machine.cores[stage.name])
         else:
             figure = Figure(value=None, basis=f"not estimated: {NOT_ESTIMATED[stage.name]}")
         lines.append(Line(name=stage.name, figure=figure))
     return tuple(lines)
 
 
-def _of_rows(us_per_exchange: float, exchanges: Figure, machine: Machine) -> Figure:
+def _of_rows(us_per_exchange: float, exchanges: Figure, cores: float) -> Figure:
     if exchanges.value is None:
         return NEEDS_EXCHANGES
-    cores = machine.cores * machine.machines
-    where = f"{machine.machines} × {machine.cores:g} cores" if machine.machines > 1 else f"{machine.cores:g} cores"
     return Figure(
         value=exchanges.value * us_per_exchange / 1e6 / cores,
-        basis=f"estimated: {us_per_exchange:g} µs of one core an exchange, {where}",
+        basis=f"estimated: {us_per_exchange:g} µs of one core an exchange, {cores:g} cores",
     )
 
 

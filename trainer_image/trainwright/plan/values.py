@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trainwright.plan.devices import Device
@@ -79,10 +80,10 @@ class Machine:
     """Training processes, one per device."""
     device_memory_bytes: int | None
     """Of one device; CPU processes share the machine's memory evenly. None: not limited by what is known."""
-    cores: float
-    """Cores of one machine or pod that reads and prepares rows."""
+    cores: Mapping[str, float]
+    """Cores of all machines or pods together, for each of ingest, prepare, tokenize and index."""
     machines: int = 1
-    """Machines or pods that share ingest, prepare, tokenize and index."""
+    """Machines or pods that share prepare."""
     free_bytes: int | None = None
     """Of the file system that holds the workdir."""
     written_bytes: int = 0
