@@ -15,8 +15,22 @@ MEMORY_COLUMNS = ("weights", "gradients", "optimiser", "activations", "logits", 
 
 
 def to_json(made: Plan) -> Mapping[str, Any]:
-    """The plan as plain JSON values; units are in the names, every figure has its basis."""
-    return asdict(made)
+    """The plan as plain JSON values, names in camelCase; units are in the names, every figure has its basis."""
+    values: Mapping[str, Any] = _camel(asdict(made))
+    return values
+
+
+def _camel(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_camel_name(name): _camel(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_camel(item) for item in value]
+    return value
+
+
+def _camel_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
 
 
 def render(made: Plan) -> str:

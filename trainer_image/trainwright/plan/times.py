@@ -29,7 +29,7 @@ def time_lines(
     lines = []
     for stage in stages_of(spec):
         if stage.name in reused:
-            figure = Figure(value=0, basis="exact: reused")
+            figure = Figure(value=None, basis="reused")
         elif stage.name == "train":
             figure = training
         elif stage.name in rates.CPU_US_PER_EXCHANGE:
