@@ -36,8 +36,8 @@ def facts_of(
     mappings = total(file.mappings for file in files)
     columns: dict[str, str] = {}
     for file in files:
-        for name, number in file.columns.items():
-            columns.setdefault(name, file.where(number))
+        for column, number in file.columns.items():
+            columns.setdefault(column, file.where(number))
     return {
         "name": name,
         "uri": source.uri,

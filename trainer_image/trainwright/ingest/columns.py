@@ -71,13 +71,11 @@ def joined_parts(parts: list[Any]) -> str:
     """
     texts = []
     for part in parts:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, dict) and isinstance(part.get("text"), str) and "text" in str(part.get("type", "text")):
+        if isinstance(part, dict) and isinstance(part.get("text"), str) and "text" in str(part.get("type", "text")):
             texts.append(part["text"])
         else:
-            kind = part.get("type") if isinstance(part, dict) else None
-            raise Unfit("notText", f"not text: a part of type {str(kind or type(part).__name__)[:40]}")
+            kind = str(part.get("type"))[:40] if isinstance(part, dict) else kind_of(part)
+            raise Unfit("notText", f"not text: a list with a part that is {kind}")
     return "".join(texts)
 
 

@@ -154,7 +154,7 @@ def _columns(tasks: list[FileTask]) -> list[ColumnFacts]:
     kinds: dict[str, Counter[str]] = {}
     for task in tasks:
         seen = 0
-        for block in blocks(task.file, task.format, task.limits, None):
+        for block in blocks(task, whole=True):
             for record in block.records:
                 for name, value in record.items():
                     of_name = kinds.setdefault(name, Counter())

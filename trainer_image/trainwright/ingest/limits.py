@@ -21,6 +21,8 @@ class Limits:
     """Longest record as it stands in its file; a longer one is a bad row and is never held in memory as a whole."""
     block_bytes: int = 1 << 20
     """How much of a file is read at once."""
+    piece_bytes: int = 64 << 20
+    """From this size on a file of lines is cut into pieces that processes share."""
     json_bytes: int = 2 << 30
     """Largest JSON document (not JSON Lines), unpacked: it is held in memory."""
     yaml_bytes: int = 100 << 20

@@ -30,7 +30,7 @@ def line_blocks(file: Opened) -> Iterator[LineBlock]:
     Raises:
         BadInput: the file begins with the mark of an encoding that is not UTF-8.
     """
-    number, rest, skipping = 0, b"", False
+    number, rest, skipping = file.first_line, b"", False
     chunk = _begin(file)
     while chunk:
         lines: list[bytes | None] = []
@@ -69,6 +69,8 @@ def too_long_reason(file: Opened) -> str:
 
 def _begin(file: Opened) -> bytes:
     chunk = file.stream.read(file.limits.block_bytes)
+    if file.first_line:
+        return chunk
     for mark, encoding in _OTHER_ENCODINGS.items():
         if chunk.startswith(mark):
             raise BadInput(

@@ -145,7 +145,7 @@ def _turn(message: Any, dialect: Dialect) -> Turn:
     role = _role(role_value, dialect.known)
     content = _member(message, dialect.content_key, CONTENT_KEYS, "content", required="tool_calls" not in message)
     if type(content) is not str:
-        content = plain_text(content, "the content of a message") if role != _CALL else content
+        content = _content(role, content)
     calls = _calls(message)
     if role == _CALL:
         role, content, calls = "assistant", None, _normal_calls(_loaded(content, "a function call"))
@@ -157,6 +157,15 @@ def _turn(message: Any, dialect: Dialect) -> Turn:
         calls,
         message.get("tool_call_id") if isinstance(message.get("tool_call_id"), str) else None,
     )
+
+
+def _content(role: str, content: Any) -> Any:
+    """Text of a message that is not plain text; what a tool returned may be any JSON."""
+    if role == _CALL:
+        return content
+    if role == "tool" and isinstance(content, dict):
+        return to_json(content)
+    return plain_text(content, "the content of a message")
 
 
 def _member(message: dict[str, Any], key: str | None, usual: tuple[str, ...], what: str, required: bool = True) -> Any:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainwright.api.data import Columns
+from trainwright.errors import BadInput, RetryLater
 from trainwright.ingest.canonical import NO_EXTRAS, RowBuilder
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.mapping import Mapping
+from trainwright.ingest.pieces import Piece
 from trainwright.ingest.readers import BY_LINE, reader_of
 from trainwright.ingest.records import BadRow, Block, Empty, Opened, Record, Unfit
 from trainwright.ingest.shapes import guess
@@ -43,8 +45,15 @@ class FileTask:
     limits: Limits
     spill: Path
     """Where the rows (or utterances) go; absent afterwards if there were none."""
+    piece: Piece | None = None
+    """The part of the file to read; None: all of it."""
     max_records: int | None = None
     """Stop soon after so many records."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes to read, as they are stored."""
+        return self.piece.end - self.piece.start if self.piece else self.file.size_bytes
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,18 +170,32 @@ def _read_utterances(task: FileTask, columns: Columns, summary: FileSummary, spi
 
 
 def _blocks_of(task: FileTask, summary: FileSummary) -> Iterator[Block]:
-    for block in blocks(task.file, task.format, task.limits, task.columns):
+    for block in blocks(task):
         yield block
         if task.max_records is not None and summary.records >= task.max_records:
             summary.is_partial = True
             return
 
 
-def blocks(file: File, format_name: str, limits: Limits, columns: Columns | None) -> Iterator[Block]:
-    """The records of a file, block by block."""
-    wanted = Mapping(columns, limits.turns).names if columns else None
-    with open_plain(file) as stream:
-        yield from reader_of(format_name)(Opened(stream=stream, name=file.name, limits=limits, wanted=wanted))
+def blocks(task: FileTask, *, whole: bool = False) -> Iterator[Block]:
+    """The records of a file, block by block; `whole` with all columns, else with at least those that are wanted.
+
+    Raises:
+        BadInput: the file cannot be read, is truncated or is not of its format.
+        RetryLater: the store broke off.
+    """
+    wanted = Mapping(task.columns, task.limits.turns).names if task.columns and not whole else None
+    first_line = task.piece.first_line if task.piece else 0
+    try:
+        with task.piece.open() if task.piece else open_plain(task.file) as stream:
+            opened = Opened(
+                stream=stream, name=task.file.name, limits=task.limits, wanted=wanted, first_line=first_line
+            )
+            yield from reader_of(task.format)(opened)
+    except OSError as error:
+        if task.file.local is None:
+            raise RetryLater(f"{task.file.uri}: reading broke off ({error})", hint="try again") from error
+        raise BadInput(f"{task.file.local} cannot be read: {error}", hint="check the file and its disk") from error
 
 
 class Converter:

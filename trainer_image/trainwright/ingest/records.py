@@ -68,6 +68,8 @@ class Opened:
     name: str
     limits: Limits
     wanted: frozenset[str] | None = None
+    first_line: int = 0
+    """Number of the first line of the stream in its file."""
 
 
 Reader = Callable[[Opened], Iterator[Block]]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from trainwright.api.data import Source
 from trainwright.artifacts import Inputs, write_json
 from trainwright.contract import Report, RunConfig, source_names
 from trainwright.formats.rows import part_files
@@ -19,9 +21,10 @@ from trainwright.ingest.checks import check_source
 from trainwright.ingest.joining import join
 from trainwright.ingest.limits import LIMITS, Limits
 from trainwright.ingest.partitions import Spill, partitions, write_partition
+from trainwright.ingest.pieces import pieces_of
 from trainwright.ingest.reading import FileSummary, FileTask, read_file
 from trainwright.ingest.sampling import sample_of
-from trainwright.ingest.sources import list_source
+from trainwright.ingest.sources import Listed, list_source
 from trainwright.ingest.workers import run_all
 from trainwright.progress import Progress
 
@@ -41,18 +44,8 @@ def run(config: RunConfig, inputs: Inputs, output: Path, *, limits: Limits = LIM
     shutil.rmtree(spills, ignore_errors=True)
     spills.mkdir()
     tasks = [
-        [
-            FileTask(
-                source=name,
-                file=file,
-                format=format_name,
-                columns=source.columns,
-                limits=limits,
-                spill=spills / f"{s:02d}-{f:06d}.arrow",
-            )
-            for f, (file, format_name) in enumerate(files.files)
-        ]
-        for s, (source, name, files) in enumerate(zip(sources, names, listed, strict=True))
+        list(_tasks(name, source, files, limits, spills / f"{n:02d}", config.workers))
+        for n, (name, source, files) in enumerate(zip(names, sources, listed, strict=True))
     ]
     summaries = _read_all(tasks, config)
     paths = [[task.spill for task in source if task.spill.exists()] for source in tasks]
@@ -72,13 +65,29 @@ def run(config: RunConfig, inputs: Inputs, output: Path, *, limits: Limits = LIM
     return report_of(facts, len(part_files(output / "rows")))
 
 
+def _tasks(name: str, source: Source, listed: Listed, limits: Limits, spill: Path, workers: int) -> Iterator[FileTask]:
+    """What there is to read of a source: its files, large ones in pieces."""
+    pieces = pieces_of(list(listed.files), limits, workers)
+    for f, ((file, format_name), of_file) in enumerate(zip(listed.files, pieces, strict=True)):
+        for p, piece in enumerate(of_file):
+            yield FileTask(
+                source=name,
+                file=file,
+                format=format_name,
+                columns=source.columns,
+                limits=limits,
+                piece=piece,
+                spill=spill.with_name(f"{spill.name}-{f:06d}-{p:06d}.arrow"),
+            )
+
+
 def _read_all(tasks: list[list[FileTask]], config: RunConfig) -> list[list[FileSummary]]:
     flat = [task for source in tasks for task in source]
-    progress = Progress("ingest", sum(task.file.size_bytes for task in flat), "bytes")
+    progress = Progress("ingest", sum(task.size_bytes for task in flat), "bytes")
     done = rows = 0
     summaries = []
     for task, summary in zip(flat, run_all(read_file, flat, config.workers), strict=True):
-        done, rows = done + task.file.size_bytes, rows + summary.rows
+        done, rows = done + task.size_bytes, rows + summary.rows
         progress.update(done, rows=rows)
         summaries.append(summary)
     rest = iter(summaries)
