@@ -123,16 +123,21 @@ def plan(
 
 @app.command()
 def inspect(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="Files or a data set, as in data.sources[].uri.")],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="A path, or files and data sets as in data.sources[].uri.")],
     examples: Annotated[bool, typer.Option("--examples", help="Show the first rows as well.")] = False,
     mount: Mounts = None,
 ) -> None:
     """Look at a source before training on it: columns, guessed mapping, bad lines, lengths."""
-    from trainwright import local
+    from trainwright.api import Spec
+    from trainwright.contract import RunConfig
     from trainwright.ingest import inspect_source
 
-    inspection = inspect_source(uri, local.configure_for(uri, mounts=_mounts(mount)))
-    for line in inspection.render(examples=examples):
+    here = Path.cwd()
+    if "://" not in uri:
+        uri = (here / uri).as_uri()
+    spec = Spec.model_validate({"goal": "PrepareData", "data": {"sources": [{"uri": uri}]}})
+    config = RunConfig(name="inspect", spec=spec, workdir=here, base_folder=here, mounts=_mounts(mount))
+    for line in inspect_source(uri, config, spec.data.sources[0].columns).render(examples=examples):
         typer.echo(line)
 
 
