@@ -128,6 +128,8 @@ def inspect(
     mount: Mounts = None,
 ) -> None:
     """Look at a source before training on it: columns, guessed mapping, bad lines, lengths."""
+    from pydantic import ValidationError
+
     from trainwright.api import Spec
     from trainwright.contract import RunConfig
     from trainwright.ingest import inspect_source
@@ -135,7 +137,10 @@ def inspect(
     here = Path.cwd()
     if "://" not in uri:
         uri = (here / uri).as_uri()
-    spec = Spec.model_validate({"goal": "PrepareData", "data": {"sources": [{"uri": uri}]}})
+    try:
+        spec = Spec.model_validate({"goal": "PrepareData", "data": {"sources": [{"uri": uri}]}})
+    except ValidationError as error:
+        raise BadInput(f"{uri} {error.errors()[0]['msg']}") from error
     config = RunConfig(name="inspect", spec=spec, workdir=here, base_folder=here, mounts=_mounts(mount))
     for line in inspect_source(uri, config, spec.data.sources[0].columns).render(examples=examples):
         typer.echo(line)

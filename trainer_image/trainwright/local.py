@@ -17,7 +17,7 @@ from trainwright.api import TrainingRun, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import RunConfig
 from trainwright.environment import cpu_quota, visible_gpus
-from trainwright.errors import BadInput, InvalidSpec
+from trainwright.errors import BadInput, InvalidSpec, TrainwrightError
 from trainwright.stage_process import Job
 from trainwright.survey import Step, survey
 
@@ -113,7 +113,11 @@ def plan_file(run_file: Path, options: Options, *, gpu: str | None = None, price
     config = configure(run_file, options, refuse_unbuilt=False)
     cluster = config.spec.cluster
     if gpu is None and cluster.nodes * cluster.gpus_per_node == 0:
-        return plan.render(plan_of(config, survey(config)))
+        try:
+            steps = survey(config)
+        except TrainwrightError:
+            steps = []  # a source out of reach: the plan says what it does not know
+        return plan.render(plan_of(config, steps))
     machine = plan.cluster_machine(config.spec, gpu=gpu, price=price)
     return plan.render(plan.plan(config.spec, facts.collect(config, {}), machine, name=config.name))
 
