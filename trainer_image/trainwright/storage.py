@@ -45,7 +45,10 @@ class File:
                 return self.local.open("rb")
             except OSError as error:
                 raise BadInput(f"{self.local} cannot be read: {error.strerror}") from error
-        return cast("BinaryIO", _filesystem(self.uri).open(self.uri.partition("://")[2], "rb"))
+        try:
+            return cast("BinaryIO", _filesystem(self.uri).open(self.uri.partition("://")[2], "rb"))
+        except Exception as error:
+            raise store_error(self.uri, error) from error
 
 
 def list_files(uri: str, config: RunConfig) -> list[File]:
@@ -204,7 +207,7 @@ def _remote_files(uri: str) -> list[File]:
     except PermissionError as error:
         raise BadInput(f"{uri}: access is denied", hint=_access_hint(uri)) from error
     except Exception as error:
-        raise _store_error(uri, error) from error
+        raise store_error(uri, error) from error
     if not found:
         raise BadInput(f"{uri}: nothing is there", hint="check the name and the revision")
     root = _fixed_part(path) if any(mark in path for mark in "*?[") else path
@@ -241,7 +244,8 @@ def _access_hint(uri: str) -> str:
     return "set the credentials of this store in your environment (for s3://: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
 
 
-def _store_error(uri: str, error: Exception) -> Exception:
+def store_error(uri: str, error: Exception) -> BadInput | RetryLater:
+    """What an error of a remote store means for the user: no access, nothing there, or a passing fault."""
     name, text = type(error).__name__, str(error).splitlines()[0][:200] if str(error) else ""
     if "Gated" in name or "401" in text or "403" in text or "Unauthorized" in text or "NoCredentials" in name:
         return BadInput(f"{uri}: access is denied", hint=_access_hint(uri))
@@ -283,5 +287,5 @@ def _deliver_remote(folder: Path, uri: str) -> str:
     except PermissionError as error:
         raise BadInput(f"{uri}: writing is denied", hint=_access_hint(uri)) from error
     except Exception as error:
-        raise _store_error(uri, error) from error
+        raise store_error(uri, error) from error
     return uri

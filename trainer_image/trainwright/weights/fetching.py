@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trainwright.contract import RunConfig
-from trainwright.errors import BadInput, RetryLater
+from trainwright.errors import BadInput
 from trainwright.models import PICKLE_SUFFIXES
-from trainwright.storage import File, list_files
+from trainwright.storage import File, list_files, store_error
 
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors.index.json")
 TOKENIZER_FILES = (
@@ -27,6 +27,7 @@ TOKENIZER_FILES = (
     "merges.txt",
     "tokenizer.model",
 )
+BLOCK_BYTES = 1 << 22
 _HUB = re.compile(r"hf://([^/@]+/[^/@]+)(?:@([^/]+))?")
 
 
@@ -34,20 +35,19 @@ def pinned(uri: str) -> tuple[str, str | None]:
     """The URI at one commit of the hub and that commit; other URIs as they are, with no revision.
 
     Raises:
-        RetryLater: the hub does not say which commit it is.
+        BadInput: there is no such repository or revision, or it needs a token or a licence.
+        RetryLater: the hub does not answer.
     """
     match = _HUB.match(uri)
     if match is None:
         return uri, None
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     repository, revision = match.groups()
-    list_error = f"{uri}: the hub does not say which commit this is"
     try:
         commit = str(HfApi().model_info(repository, revision=revision).sha)
-    except (HfHubHTTPError, OSError) as error:
-        raise RetryLater(list_error, hint="check the network and try again") from error
+    except Exception as error:
+        raise store_error(uri, error) from error
     return f"hf://{repository}@{commit}{uri[match.end() :]}", commit
 
 
@@ -148,5 +148,18 @@ def _copy(files: Iterable[File], folder: Path) -> None:
 
 def _copy_one(file: File, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with file.open() as source, target.open("wb") as sink:
-        shutil.copyfileobj(source, sink, 1 << 22)
+    with target.open("wb") as sink:
+        for block in _blocks(file):
+            sink.write(block)
+
+
+def _blocks(file: File) -> Iterator[bytes]:
+    with file.open() as source:
+        while True:
+            try:
+                block = source.read(BLOCK_BYTES)
+            except Exception as error:
+                raise store_error(file.uri, error) from error
+            if not block:
+                return
+            yield block

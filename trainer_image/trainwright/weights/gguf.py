@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def convert_gguf(file: Path, output: Path) -> None:
             local_files_only=True,
         )
         tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
-    except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error) as error:
         raise BadInput(
             f"{file} cannot be converted: {(str(error).splitlines() or [type(error).__name__])[0]}",
             hint="the file may be truncated, or its architecture unknown: name a folder with safetensors instead",

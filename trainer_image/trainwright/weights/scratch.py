@@ -15,16 +15,15 @@ from trainwright.storage import list_files
 _TOKENIZER_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
-def scratch_config(scratch: Scratch, config: RunConfig, vocabulary_size: int | None) -> dict[str, Any]:
-    """The shape to draw weights for; `vocabulary_size` is that of the tokenizer, None if it is not known yet.
+def scratch_config(scratch: Scratch, config: RunConfig, vocabulary_size: int) -> dict[str, Any]:
+    """The shape to draw weights for, with `vocabulary_size` embeddings; its special ids are left to the tokenizer.
 
     Raises:
         BadInput: the config.json is not one, or its architecture is unknown.
     """
     shape = dict(PRESETS[scratch.preset]) if scratch.preset else _own(scratch, config)
-    shape = {name: value for name, value in shape.items() if name not in _TOKENIZER_KEYS}
-    if vocabulary_size is not None:
-        shape["vocab_size"] = vocabulary_size
+    shape |= dict.fromkeys(_TOKENIZER_KEYS)
+    shape["vocab_size"] = vocabulary_size
     parameter_count(shape)
     return shape
 

@@ -81,7 +81,7 @@ def _tokenizer(model: Model, config: RunConfig, output: Path, uri: str) -> None:
     complete_tokenizer(folder, uri)
 
 
-def _vocabulary_size(model: Model, tokenizer: Path) -> int | None:
+def _vocabulary_size(model: Model, tokenizer: Path) -> int:
     if model.tokenizer is not None and model.tokenizer.train is not None:
         return model.tokenizer.train.vocabulary_size
     from tokenizers import Tokenizer
