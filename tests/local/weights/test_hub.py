@@ -17,7 +17,7 @@ import pytest
 from tests.tiny_models import model_folder
 from tests.toy_hub import COMMIT, Hub
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FETCH = """
 import json, sys
 from pathlib import Path
