@@ -34,7 +34,6 @@ def test_what_is_not_built_is_a_field_of_the_spec(path: str) -> None:
 @pytest.mark.parametrize("path", contract.NOT_BUILT)
 def test_asking_for_what_is_not_built_is_noticed(path: str) -> None:
     value: Any = {
-        "data.prepare.relevance.topics": ["sport"],
         "data.prepare.deduplicate.semantic": 0.95,
         "data.prepare.language.translateTo": "en",
         "data.audit.minRows": 5,
@@ -68,6 +67,6 @@ def test_writing_a_default_out_asks_for_nothing() -> None:
         rareWords={"enabled": False, "minCount": 9},
         balance={"enabled": False},
         deduplicate={"semantic": 0},
-        relevance={"topics": []},
+        offensive={"threshold": 0.8},
     )
     assert contract.unbuilt(made) == []

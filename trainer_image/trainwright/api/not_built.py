@@ -13,7 +13,7 @@ _OWN_SCRIPT = "only our own loop trains"
 NOT_BUILT: Mapping[str, str] = {
     "data.prepare.language.translateTo": "rows are not translated yet",
     "data.prepare.language.translator": "rows are not translated yet",
-    "data.prepare.relevance.topics": "topics are not recognised yet",
+    "data.prepare.offensive.threshold": "words are judged by the lists alone",
     "data.prepare.deduplicate.semantic": "duplicates are found by their text alone",
     "data.prepare.rareWords.enabled": "rare words are not substituted yet",
     "data.prepare.balance.enabled": "groups are not balanced yet",

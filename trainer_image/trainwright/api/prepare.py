@@ -78,7 +78,7 @@ class Relevance(ApiModel):
     keywords: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=1000)] = []
     """Rows with one of these words are irrelevant and dropped."""
     topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=100)] = []
-    """Rows of one of these topics are irrelevant and dropped."""
+    """Rows of one of these topics are irrelevant and dropped: values of the column topic, which the sources keep."""
 
 
 class Offensive(ApiModel):
