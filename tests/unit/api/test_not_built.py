@@ -42,7 +42,8 @@ def test_asking_for_what_is_not_built_is_noticed(path: str) -> None:
         "training.image": "registry/image:1",
     }.get(path)
     if value is None:
-        value = True if path.endswith("enabled") else 0.5 if path.startswith("data.audit.max") else "./some"
+        is_share = path.startswith("data.audit.max") or path.endswith("threshold")
+        value = True if path.endswith("enabled") else 0.5 if is_share else "./some"
     *groups, last = path.split(".")
     asked: dict[str, Any] = {"model": {"from": "./model"}, "data": dict(SOURCES)}
     group = asked
