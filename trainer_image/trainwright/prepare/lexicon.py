@@ -23,19 +23,20 @@ class Lexicon:
         self.words = sorted(
             {word.strip().lower() for word in words if word.strip()}, key=lambda word: (-len(word), word)
         )
-        self._letters = [max(word.rstrip("*").split(), key=len) for word in self.words]
+        letters = [max(word.rstrip("*").split(), key=len) for word in self.words]
+        self._letters = letters + [word.upper() for word in letters if not word.isascii()]
         self._pattern = "(?i)(?:" + "|".join(_pattern_of(word) for word in self.words) + ")"
 
-    def candidates(self, lower: pl.Series) -> pl.Series:
-        """Places of the texts, given in lower case, that hold the letters of one of the words."""
+    def candidates(self, texts: pl.Series) -> pl.Series:
+        """Places of the texts that hold the letters of one of the words."""
         if not self.words:
             return pl.Series([], dtype=pl.UInt32)
-        return lower.str.contains_any(self._letters).fill_null(False).arg_true()
+        return texts.str.contains_any(self._letters, ascii_case_insensitive=True).fill_null(False).arg_true()
 
-    def places(self, lower: pl.Series) -> pl.Series:
-        """Places of the texts, given in lower case, that hold one of the words."""
-        maybe = self.candidates(lower)
-        return maybe.filter(lower.gather(maybe).str.contains(self._pattern))
+    def places(self, texts: pl.Series) -> pl.Series:
+        """Places of the texts that hold one of the words."""
+        maybe = self.candidates(texts)
+        return maybe.filter(texts.gather(maybe).str.contains(self._pattern))
 
     def masked(self, texts: pl.Series, mask: str = "****") -> pl.Series:
         """The texts with a mask instead of each of the words."""

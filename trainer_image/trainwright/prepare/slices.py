@@ -1,33 +1,37 @@
 """Slices: the pieces of a partition that one worker holds in memory at a time, cut from the data alone.
 
-A partition of ingest is read in slices of SLICE_ROWS rows; what the phases leave for each other lies in Arrow files
-named after kind, partition and slice in a folder of work, which is gone when the stage has finished.
+A slice is some row groups of a partition of ingest, as many as hold SLICE_BYTES of values; what the phases leave for
+each other lies in Arrow files named after kind, partition and slice in a folder of work, gone when the stage is done.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from trainwright.formats.rows import part_files
 
-SLICE_ROWS = 16_384
-"""As many rows as there are in a row group of a part."""
+SLICE_BYTES = 16_000_000
+"""Large enough that the work in a slice outweighs its setting up, small enough to have several at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Rows `number * SLICE_ROWS` … of one part of a rows folder."""
+    """Rows `start` … `start + height` of one part of a rows folder."""
 
     part: Path
     partition: int
     number: int
+    start: int
+    height: int
 
     def read(self, *, columns: list[str] | None = None) -> pl.DataFrame:
         """The rows."""
-        rows = pl.scan_parquet(self.part).slice(self.number * SLICE_ROWS, SLICE_ROWS)
+        rows = pl.scan_parquet(self.part).slice(self.start, self.height)
         return (rows.select(columns) if columns else rows).collect()
 
     def path(self, work: Path, kind: str) -> Path:
@@ -47,9 +51,22 @@ class Slice:
 
 def slices_of(rows: Path) -> list[Slice]:
     """All slices of a rows folder, in order; an empty part has one empty slice."""
-    found = []
-    for path in part_files(rows):
-        height = pl.scan_parquet(path).select(pl.len()).collect().item()
-        for number in range(max(1, -(-height // SLICE_ROWS))):
-            found.append(Slice(part=path, partition=int(path.stem.rpartition("-")[2]), number=number))
-    return found
+    return [piece for path in part_files(rows) for piece in _slices_of_part(path)]
+
+
+def _slices_of_part(path: Path) -> list[Slice]:
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    heights, held = [0], 0
+    for group in groups:
+        if held >= SLICE_BYTES:
+            heights.append(0)
+            held = 0
+        heights[-1] += group.num_rows
+        held += group.total_byte_size
+    starts = accumulate(heights, initial=0)
+    partition = int(path.stem.rpartition("-")[2])
+    return [
+        Slice(part=path, partition=partition, number=number, start=start, height=height)
+        for number, (start, height) in enumerate(zip(starts, heights, strict=False))
+    ]

@@ -32,8 +32,8 @@ from trainwright.prepare.work import SliceTask, Work
 from trainwright.prepare.workers import Workers
 from trainwright.progress import Progress
 
-PHASES = 4
-"""Phases over all slices that progress counts: map, sign, finish, check."""
+PHASES = 3
+"""Phases over all slices that progress counts: map, sign, finish."""
 MOST_CHECKS = 3
 Item = TypeVar("Item")
 
@@ -46,8 +46,10 @@ def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:
         DataAudit: near duplicates ate most of a source, and audit.onViolation is Fail.
     """
     rows = inputs["ingest"].folder / "rows"
-    work = _work_of(config, rows, output)
     slices = slices_of(rows)
+    if not slices:
+        raise BadInput(f"{rows} holds no rows", hint="see bad.jsonl of ingest for why rows were refused")
+    work = _work_of(config, rows, output)
     with Workers(min(config.workers, len(slices))) as workers:
         counter = _Counter(len(slices))
         mapped = list(counter.over(workers.map(map_slice, [SliceTask(work=work, slice=piece) for piece in slices])))
@@ -70,14 +72,14 @@ def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:
 def _work_of(config: RunConfig, rows: Path, output: Path) -> Work:
     spec = config.spec
     sources = dict(zip(source_names(spec), spec.data.sources, strict=True))
-    heights = pl.scan_parquet(part_files(rows)).group_by("source").len().collect() if part_files(rows) else None
+    heights = pl.scan_parquet(part_files(rows)).group_by("source").len().collect()
     columns = [column for source in spec.data.sources if source.columns for column in source.columns.keep]
     work = Work(
         prepare=spec.data.prepare,
         seed=spec.training.seed,
         uses={name: source.use for name, source in sources.items()},
         lexicon=_lexicon(config, output / "work"),
-        rates=sample_rates(dict(heights.iter_rows()) if heights is not None else {}),
+        rates=sample_rates(dict(heights.iter_rows())),
         kept_columns=tuple(dict.fromkeys(columns)),
         folder=output / "work",
         output=output,

@@ -35,7 +35,7 @@ def _gone(work: Work, slices: Sequence[Slice], workers: Workers, repeated: list[
     ranks = ranks_of(work.folder, slices, pl.concat([found["exchange"] for found in repeated]))
     pairs = [equal_exchanges(equal, ranks).with_columns(reason=pl.lit("exact"))]
     if banded is not None:
-        candidates = near_candidates(banded, ranks)
+        candidates = near_candidates(banded, ranks, work.prepare.deduplicate.near)
         alike = _verified(work, slices, workers, ranks, candidates)
         pairs.append(alike.with_columns(reason=pl.lit("near")))
     edges = pl.concat(pairs)

@@ -14,6 +14,8 @@ import numpy as np
 import polars as pl
 
 from trainwright.prepare.duplicates.ranking import in_order
+from trainwright.prepare.duplicates.signatures import may_be_alike
+from trainwright.prepare.duplicates.signing import BYTES, PAIR, bytes_of
 from trainwright.prepare.slices import Slice
 
 LARGEST_ALL_PAIRS = 20
@@ -50,25 +52,34 @@ def repeated_values(task: BandTask) -> pl.DataFrame:
 
 def equal_exchanges(repeated: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
     """Pairs (better, worse) of each group of equal texts: the best and every other."""
-    return _with_best(repeated.join(ranks, on="exchange").sort("rank"), ["exact", "evaluated"])
+    return _with_best(
+        repeated.join(ranks.select("exchange", "rank"), on="exchange").sort("rank"), ["exact", "evaluated"]
+    )
 
 
-def near_candidates(repeated: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
-    """Pairs (better, worse) that share a band; of equal texts only the best is compared with others."""
+def near_candidates(repeated: pl.DataFrame, ranks: pl.DataFrame, near: float) -> pl.DataFrame:
+    """Pairs (better, worse) that share a band, and enough hashes to be worth a comparison.
+
+    Of equal texts only the best is compared with others.
+    """
     group = ["band", "value", "evaluated"]
     ranked = (
-        repeated.join(ranks, on="exchange").sort("rank").unique([*group, "exact"], keep="first", maintain_order=True)
+        repeated.join(ranks.select("exchange", "rank"), on="exchange")
+        .sort("rank")
+        .unique([*group, "exact"], keep="first", maintain_order=True)
     )
     sizes = ranked.with_columns(size=pl.len().over(group)).filter(pl.col("size") > 1)
     small = sizes.filter(pl.col("size").is_between(3, LARGEST_ALL_PAIRS)).select(*group, "rank")
     squares = small.join(small, on=group).filter(pl.col("rank") < pl.col("rank_right"))
     pairs = [_with_best(sizes, group), squares.select(better="rank", worse="rank_right")]
-    return pl.concat(pairs).unique().sort("better", "worse")
+    candidates = pl.concat(pairs).unique().sort("better", "worse")
+    left, right = (candidates[side].to_numpy().astype(np.int64) for side in ("better", "worse"))
+    return candidates.filter(pl.Series(may_be_alike(bytes_of(ranks, PAIR), left, right, near), dtype=pl.Boolean))
 
 
 def ranks_of(folder: Path, slices: Sequence[Slice], exchanges: pl.Series) -> pl.DataFrame:
-    """The rank of each of these exchanges among them, best first: exchange, rank, slice, row, turn."""
-    columns = ["rating", "size", "id", "turn", "row"]
+    """The rank of each of these exchanges among them, best first: exchange, rank, slice, row, turn, pairBytes."""
+    columns = ["rating", "size", "id", "turn", "row", BYTES[PAIR]]
     found, first = [], 0
     wanted = exchanges.unique().sort()
     for number, piece in enumerate(slices):
@@ -77,7 +88,7 @@ def ranks_of(folder: Path, slices: Sequence[Slice], exchanges: pl.Series) -> pl.
         places = pl.Series(mine.to_numpy().astype(np.int64) - first)
         found.append(signed[places].with_columns(exchange=mine, slice=pl.lit(number, pl.UInt32)))
         first += signed.height
-    return in_order(pl.concat(found)).select("exchange", "slice", "row", "turn").with_row_index("rank")
+    return in_order(pl.concat(found)).select("exchange", "slice", "row", "turn", BYTES[PAIR]).with_row_index("rank")
 
 
 def _with_best(ranked: pl.DataFrame, group: list[str]) -> pl.DataFrame:

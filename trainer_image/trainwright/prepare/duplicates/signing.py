@@ -1,25 +1,29 @@
 """sign, per slice: mapped rows → one line per target exchange with all that finding duplicates needs but the text.
 
 Leaves `signed`: row, turn, id, rating, size, words, exact (hash of the normal text), group (hash), use (of the source),
-b0 … b15 (bands of the exchange) and r0 … r15 (of its response): 0 where it is too short to be compared.
+b0 … b15 (bands of the exchange), r0 … r15 (of its response; 0 where it is too short to be compared), and pairBytes and
+responseBytes (signatures.py).
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import polars_hash as plh
 
+from trainwright.prepare.batch import Mask
 from trainwright.prepare.duplicates.boilerplate import table_of
 from trainwright.prepare.duplicates.exchanges import exchanges_of, words_in
 from trainwright.prepare.duplicates.likeness import LEAST_WORDS
-from trainwright.prepare.duplicates.signatures import BANDS, sign
+from trainwright.prepare.duplicates.signatures import BAND_HASHES, BANDS, Signatures, sign
 from trainwright.prepare.splitting.groups import group_hashes
 from trainwright.prepare.work import SliceTask
 
-PAIR_BANDS = [f"b{band}" for band in range(BANDS)]
-RESPONSE_BANDS = [f"r{band}" for band in range(BANDS)]
-ORDER = ["rating", "size", "id", "turn"]
+PAIR, RESPONSE = "b", "r"
+PAIR_BANDS = [f"{PAIR}{band}" for band in range(BANDS)]
+RESPONSE_BANDS = [f"{RESPONSE}{band}" for band in range(BANDS)]
+BYTES = {PAIR: "pairBytes", RESPONSE: "responseBytes"}
 
 
 def sign_slice(task: SliceTask) -> int:
@@ -28,16 +32,7 @@ def sign_slice(task: SliceTask) -> int:
     rows = piece.load(work.folder, "mapped")
     exchanges = exchanges_of(rows)
     of_row = rows.select("id", "rating", use=use_of(work.uses)).with_columns(group=group_hashes(rows, work.seed))
-    response_words = words_in(exchanges["response"])
-    words = words_in(exchanges["prompt"]) + response_words
-    signed = pl.concat(
-        [
-            exchanges.select("row", "turn", "size", words=words, exact=exact_hashes(exchanges)),
-            of_row[exchanges["row"]],
-            banded(exchanges, words, response_words, table_of(work.boilerplate)),
-        ],
-        how="horizontal",
-    )
+    signed = signed_of(exchanges, of_row, table_of(work.boilerplate))
     piece.save(work.folder, "signed", signed)
     return signed.height
 
@@ -47,26 +42,40 @@ def use_of(uses: dict[str, str | None]) -> pl.Expr:
     return pl.col("source").replace_strict(uses, default=None, return_dtype=pl.String)
 
 
-def exact_hashes(exchanges: pl.DataFrame) -> pl.Series:
-    """128 bits that are equal for exchanges with equal normal texts."""
-    joined = exchanges.select(text=pl.concat_str("prompt", "response", separator="\x1f"))
-    return joined.select(plh.col("text").nchash.xxh3_128())["text"]
-
-
-def banded(
-    exchanges: pl.DataFrame, words: pl.Series, response_words: pl.Series, table: np.ndarray, *, seed: int = 0
+def signed_of(
+    exchanges: pl.DataFrame, of_row: pl.DataFrame, table: Mask, *, bands: int = BANDS, seed: int = 0
 ) -> pl.DataFrame:
-    """The bands of exchanges long enough to be compared, and of responses that are by themselves."""
-    places = (words >= LEAST_WORDS).arg_true()
-    long = (response_words.gather(places) >= LEAST_WORDS).to_numpy()
-    signatures = sign(exchanges[places], table, seed=seed)
+    """Sign exchanges, and put the columns of their rows beside it."""
+    response_words = words_in(exchanges["response"])
+    words = words_in(exchanges["prompt"]) + response_words
+    joined = exchanges.select(text=pl.concat_str("prompt", "response", separator="\x1f"))
+    exact = joined.select(plh.col("text").nchash.xxh3_128())["text"]
+    long = (words >= LEAST_WORDS).to_numpy()
+    pairs, responses = sign(exchanges.filter(pl.Series(long)), table, bands=bands, seed=seed)
+    return pl.concat(
+        [
+            exchanges.select("row", "turn", "size", words=words, exact=exact),
+            of_row[exchanges["row"]],
+            _columns(pairs, PAIR, long, long),
+            _columns(responses, RESPONSE, long, (response_words >= LEAST_WORDS).to_numpy()),
+        ],
+        how="horizontal",
+    )
+
+
+def bytes_of(signed: pl.DataFrame, kind: str) -> npt.NDArray[np.uint8]:
+    """The lowest bytes of the minima of signed exchanges, (exchanges, hashes)."""
+    return signed[BYTES[kind]].to_numpy()
+
+
+def _columns(signatures: Signatures, kind: str, signed: Mask, wanted: Mask) -> pl.DataFrame:
+    """Signatures of the exchanges that are `signed` as columns over all; bands are 0 where they are not `wanted`."""
     columns = {}
-    for names, bands_NT, wanted in (
-        (PAIR_BANDS, signatures.pair_NT, np.ones(len(places), dtype=bool)),
-        (RESPONSE_BANDS, signatures.response_NT, long),
-    ):
-        for name, band_T in zip(names, bands_NT, strict=True):
-            column = np.zeros(exchanges.height, np.uint64)
-            column[places.to_numpy()] = np.where(wanted, band_T, 0)
-            columns[name] = column
-    return pl.DataFrame(columns)
+    for band, band_T in enumerate(signatures.bands_NT):
+        column = np.zeros(len(signed), np.uint64)
+        column[signed] = band_T
+        columns[f"{kind}{band}"] = column * wanted
+    hashes = BAND_HASHES * len(signatures.bands_NT)
+    lowest = np.zeros((len(signed), hashes), np.uint8)
+    lowest[signed] = signatures.bytes_TH
+    return pl.DataFrame(columns).with_columns(pl.Series(BYTES[kind], lowest, dtype=pl.Array(pl.UInt8, hashes)))

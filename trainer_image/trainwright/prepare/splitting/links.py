@@ -10,16 +10,20 @@ group    of the same group, where sources with `use` split one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import polars as pl
 
 from trainwright.prepare.batch import Mask
-from trainwright.prepare.duplicates.likeness import LEAST_WORDS, alike, alike_responses
-from trainwright.prepare.duplicates.signing import PAIR_BANDS, RESPONSE_BANDS
+from trainwright.prepare.duplicates.likeness import LEAST_WORDS, RESPONSE_NEAR, alike, alike_responses
+from trainwright.prepare.duplicates.signatures import may_be_alike
+from trainwright.prepare.duplicates.signing import PAIR, RESPONSE, bytes_of
 
 COMMON = 10
+SIEVE_BITS = 22
+"""A table by the upper bits of band values lets 2 % of the training exchanges through to the join."""
 MATCHES = {"id": pl.Binary, "turn": pl.UInt32, "kind": pl.String, "evaluation": pl.UInt32}
 """A match: the training exchange (id of its row, turn), what links it, the place of the evaluation exchange."""
 TextsOf = Callable[[pl.DataFrame], pl.DataFrame]
@@ -81,28 +85,40 @@ def _near(
     near: float,
     table: Mask,
 ) -> pl.DataFrame:
-    pairs = _candidates(training, evaluation, PAIR_BANDS)
-    responses = _candidates(training, evaluation, RESPONSE_BANDS)
+    pairs = _candidates(training, evaluation, PAIR, near)
+    responses = _candidates(training, evaluation, RESPONSE, RESPONSE_NEAR)
     places = pl.concat([pairs["place"], responses["place"]]).unique().sort()
-    texts = pl.concat([evaluation_texts.select("prompt", "response"), texts_of(training[places])])
+    asked = pl.concat([pairs["evaluation"], responses["evaluation"]]).unique().sort()
+    texts = pl.concat([evaluation_texts[asked].select("prompt", "response"), texts_of(training[places])])
     found = []
     for kind, candidates in (("near", pairs), ("response", responses)):
-        left = candidates["evaluation"].to_numpy().astype(np.int64)
-        right = np.searchsorted(places.to_numpy(), candidates["place"].to_numpy()) + evaluation_texts.height
+        left = np.searchsorted(asked.to_numpy(), candidates["evaluation"].to_numpy())
+        right = np.searchsorted(places.to_numpy(), candidates["place"].to_numpy()) + len(asked)
         holds = alike(texts, left, right, near, table) if kind == "near" else alike_responses(texts, left, right, table)
         found.append(candidates.filter(pl.Series(holds, dtype=pl.Boolean)).with_columns(kind=pl.lit(kind)))
     return pl.concat(found).select("place", "evaluation", "kind")
 
 
-def _candidates(training: pl.DataFrame, evaluation: pl.DataFrame, bands: list[str]) -> pl.DataFrame:
-    """Pairs that share a band and are not equal, each once."""
-    found = [
-        training.lazy()
-        .select("place", band, exact_of_training="exact")
-        .filter(pl.col(band) != 0)
-        .join(evaluation.lazy().select("evaluation", band, "exact"), on=band)
-        .filter(pl.col("exact") != pl.col("exact_of_training"))
-        .select("place", "evaluation")
-        for band in bands
-    ]
-    return pl.concat(found).unique().sort("place", "evaluation").collect()
+def _candidates(training: pl.DataFrame, evaluation: pl.DataFrame, kind: str, similarity: float) -> pl.DataFrame:
+    """Pairs of different exchanges that share a band, and enough hashes to be worth a comparison, each once.
+
+    Values of different bands are never equal, so all bands are joined at once.
+    """
+    bands = [column for column in training.columns if re.fullmatch(rf"{kind}\d+", column)]
+    known = _values(evaluation, bands, "evaluation").filter(pl.col("value") != 0)
+    sieve = np.zeros(1 << SIEVE_BITS, dtype=bool)
+    sieve[known["value"].to_numpy() >> np.uint64(64 - SIEVE_BITS)] = True
+    asked = _values(training, bands, "place")
+    asked = asked.filter(pl.Series(sieve[asked["value"].to_numpy() >> np.uint64(64 - SIEVE_BITS)]))
+    pairs = asked.join(known, on="value").select("place", "evaluation").unique().sort("place", "evaluation")
+    left, right = (pairs[side].to_numpy().astype(np.int64) for side in ("place", "evaluation"))
+    lowest = np.concatenate([bytes_of(training, kind), bytes_of(evaluation, kind)])
+    may = may_be_alike(lowest, left, right + training.height, similarity)
+    differ = training["exact"].gather(left) != evaluation["exact"].gather(right)
+    return pairs.filter(pl.Series(may, dtype=pl.Boolean) & differ)
+
+
+def _values(signed: pl.DataFrame, bands: list[str], number: str) -> pl.DataFrame:
+    """The values of all bands in one column, beside the number of their exchange."""
+    values = np.concatenate([signed[band].to_numpy() for band in bands])
+    return pl.DataFrame({number: np.tile(signed[number].to_numpy(), len(bands)), "value": values})

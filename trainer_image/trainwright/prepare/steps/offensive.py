@@ -26,10 +26,9 @@ TIERS = ("ambiguous", "crude", "severe")
 def apply(batch: Batch, work: Work) -> None:
     """Find the words in what users and assistants say, and do what the spec says."""
     tiers = lexicons(work.lexicon)
-    spoken = pl.when(pl.Series(batch.has_role("user", "assistant"))).then(pl.col("content").str.to_lowercase())
-    lower = batch.turns.select(spoken).to_series()
-    suspects = tiers["all"].candidates(lower)
-    texts = lower.gather(suspects)
+    suspects = tiers["all"].candidates(batch.turns["content"])
+    suspects = suspects.filter(pl.Series(batch.has_role("user", "assistant")).gather(suspects))
+    texts = batch.turns["content"].gather(suspects)
     for tier in TIERS:
         if tier in tiers:
             _treat(batch, suspects.gather(tiers[tier].places(texts)), tier, tiers[tier], work.prepare.offensive.action)

@@ -6,7 +6,9 @@ A response that fails loses its loss, and its conversation goes when no target i
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+import polars_hash as plh
 
 from trainwright.prepare.batch import Batch, Mask, mask_of
 from trainwright.prepare.lexicon import Lexicon
@@ -16,7 +18,8 @@ SYMBOL = r"[^\p{L}\p{M}\p{N}\p{Cf}\s]"
 LEAST_SYMBOLS = 5
 """A smile or an equation is not noise, whatever its share of a short text."""
 LEAST_WORDS = 10
-LEAST_CHARS = 30
+ENDLESS = 20
+"""A word of so many letters is laughter, a shout, or a text in a script without spaces."""
 LONGEST = 400
 """Repetition is looked for in so many words or characters: in longer text its share grows by itself."""
 GRAM = 3
@@ -31,7 +34,7 @@ def apply(batch: Batch, work: Work) -> None:
     settings = work.prepare.relevance
     batch.drop(_too_long(batch, settings.max_chars), "tooLong")
     if settings.keywords:
-        hits = Lexicon(settings.keywords).places(batch.turns["content"].str.to_lowercase())
+        hits = Lexicon(settings.keywords).places(batch.turns["content"])
         _drop_rows_of(batch, hits, "keyword")
     if settings.topics:
         topic = pl.col("metadata").str.json_path_match("$.topic")
@@ -74,22 +77,18 @@ def _symbolic(responses: pl.DataFrame, max_share: float) -> pl.DataFrame:
 
 
 def _repetitive(responses: pl.DataFrame, max_share: float) -> pl.DataFrame:
-    """Responses of which a larger share of 3-grams stood before: of words, or of characters if there are few words."""
-    words = responses.with_columns(units=pl.col("text").str.to_lowercase().str.split(" ").list.head(LONGEST))
+    """Responses of which a larger share of 3-grams stood before: of words, or of characters where a word has no end."""
+    texts = responses.select("place", text=pl.col("text").str.to_lowercase())
+    words = texts.with_columns(units=pl.col("text").str.split(" ").list.head(LONGEST))
     few = pl.col("units").list.len() < LEAST_WORDS
-    long = pl.col("text").str.len_chars() >= LEAST_CHARS
-    chars = words.filter(few & long).with_columns(
-        units=pl.col("text").str.to_lowercase().str.head(LONGEST).str.split("")
-    )
-    suspects = [_suspects(units, max_share) for units in (words.filter(~few), chars)]
-    grams = (
-        pl.concat(suspects)
-        .explode("units", empty_as_null=False, keep_nulls=False)
-        .select("place", *(pl.col("units").shift(-n).over("place").alias(f"unit{n}") for n in range(GRAM)))
-        .drop_nulls()
-    )
-    counts = grams.group_by("place").agg(total=pl.len(), distinct=pl.struct(f"unit{n}" for n in range(GRAM)).n_unique())
-    repeated = counts.filter(pl.col("total") - pl.col("distinct") > max_share * pl.col("total"))
+    endless = words.filter(few & pl.col("text").str.contains(rf"\S{{{ENDLESS}}}"))
+    chars = endless.with_columns(units=pl.col("text").str.head(LONGEST).str.split(""))
+    suspects = pl.concat([_suspects(words.filter(~few), max_share), chars.select("place", "units")])
+    lengths = suspects["units"].list.len().to_numpy().astype(np.int64)
+    hashes = suspects.select(pl.col("units").explode(empty_as_null=False, keep_nulls=False)).select(
+        plh.col("units").nchash.xxh3_64()
+    )["units"]
+    repeated = suspects.filter(pl.Series(_repeats(hashes.to_numpy(), lengths, max_share), dtype=pl.Boolean))
     return responses.filter(pl.col("place").is_in(repeated["place"].implode()))
 
 
@@ -98,3 +97,19 @@ def _suspects(texts: pl.DataFrame, max_share: float) -> pl.DataFrame:
     units = pl.col("units").list
     most = (1 - max_share) * (units.len() - GRAM + 1) + GRAM - 1
     return texts.select("place", "units").filter(units.n_unique() <= most)
+
+
+def _repeats(hashes: npt.NDArray[np.uint64], lengths: npt.NDArray[np.int64], max_share: float) -> Mask:
+    """Which texts, given as hashes of their units one after the other, repeat more of their 3-grams than that."""
+    text = np.repeat(np.arange(len(lengths)), lengths)
+    last = len(hashes) - GRAM + 1
+    grams = np.zeros(max(last, 0), np.uint64)
+    for n in range(GRAM):
+        grams = (grams ^ hashes[n : n + last]) * np.uint64(0x9E3779B97F4A7C15)
+        grams ^= grams >> np.uint64(29)
+    inside = text[: len(grams)] == text[GRAM - 1 :]
+    keys = np.unique(np.stack([text[: len(grams)][inside].astype(np.uint64), grams[inside]]), axis=1)
+    distinct = np.bincount(keys[0].astype(np.int64), minlength=len(lengths))
+    total = np.maximum(lengths - GRAM + 1, 0)
+    repeats: Mask = total - distinct > max_share * total
+    return repeats
