@@ -5,8 +5,7 @@ from __future__ import annotations
 from trainwright.api.data import Data, Source
 from trainwright.errors import BadInput
 from trainwright.ingest.accounts import total
-from trainwright.ingest.limits import Limits
-from trainwright.ingest.mapping import Mapping
+from trainwright.ingest.columns import columns_read
 from trainwright.ingest.reading import FileSummary
 
 NAMED = 5
@@ -18,7 +17,7 @@ HINTS = {
 }
 
 
-def check_source(source: Source, files: list[FileSummary], data: Data, limits: Limits) -> None:
+def check_source(source: Source, files: list[FileSummary], data: Data) -> None:
     """Raise what is wrong with a source as a whole.
 
     Raises:
@@ -26,18 +25,18 @@ def check_source(source: Source, files: list[FileSummary], data: Data, limits: L
     """
     if not any(file.records or file.bad for file in files):
         raise BadInput(f"{source.uri} is empty: {len(files)} file(s) without a single row", hint="check the path")
-    _check_columns(source, files, limits)
+    _check_columns(source, files)
     _check_bad(source, files, data)
     if not any(file.rows for file in files):
         reasons = ", ".join(f"{n:,} {code}" for code, n in total(file.dropped for file in files).items())
         raise BadInput(f"{source.uri}: no row has anything to learn from ({reasons})", hint="check `columns`")
 
 
-def _check_columns(source: Source, files: list[FileSummary], limits: Limits) -> None:
+def _check_columns(source: Source, files: list[FileSummary]) -> None:
     if source.columns is None or not any(file.records for file in files):
         return
     seen = {name: file.where(n) for file in reversed(files) for name, n in file.columns.items()}
-    named = sorted(Mapping(source.columns, limits.turns).names)
+    named = sorted(columns_read(source.columns))
     missing = [name for name in named if name not in seen and name.split(".")[0] not in seen]
     if missing:
         columns = "; ".join(f"{name} (from {place} on)" for name, place in sorted(seen.items()))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from trainwright.api.data import Columns
 from trainwright.errors import InvalidSpec
 from trainwright.ingest.records import Record, Unfit, kind_of
 
@@ -25,6 +26,15 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 def names_in(value: str) -> list[str]:
     """The columns that a value of `columns` names."""
     return [part for part, is_column in _parse(value) if is_column] if _is_template(value) else [value]
+
+
+def columns_read(columns: Columns) -> frozenset[str]:
+    """The names of all columns of a record that these `columns` read."""
+    values = [columns.text, columns.prompt, columns.response, columns.messages, columns.conversation, columns.system]
+    values += [columns.history, columns.order, columns.tools, columns.group, columns.rating, *columns.keep]
+    if columns.conversation is not None:
+        values += [columns.role, columns.content]
+    return frozenset(name for value in values if value is not None for name in names_in(value))
 
 
 def column(name: str) -> Get:

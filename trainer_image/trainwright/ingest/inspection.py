@@ -22,6 +22,7 @@ from trainwright.ingest.limits import LIMITS
 from trainwright.ingest.reading import FileSummary, FileTask, blocks, read_file
 from trainwright.ingest.records import kind_of
 from trainwright.ingest.sources import Listed, list_source
+from trainwright.ingest.workers import Workers
 
 RECORDS = 200_000
 EXAMPLES = 3
@@ -136,7 +137,7 @@ def inspect_source(uri: str, config: RunConfig, columns: Columns | None = None) 
         files = [read_file(task) for task in tasks]
         spills = [task.spill for task in tasks if task.spill.exists()]
         if columns is not None and columns.conversation is not None:
-            spills = join(tasks, columns, files, LIMITS, workers=1)
+            spills = join(tasks, columns, files, LIMITS, Workers(1))
         prompts, responses, examples = _texts(spills)
     return Inspection(
         uri=uri,

@@ -8,11 +8,11 @@ from trainwright.api.data import Columns
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.reading import FileSummary, FileTask
 from trainwright.ingest.utterances import Bucket, bucket_count, read_bucket
-from trainwright.ingest.workers import run_all
+from trainwright.ingest.workers import Workers
 
 
 def join(
-    tasks: list[FileTask], columns: Columns, summaries: list[FileSummary], limits: Limits, workers: int
+    tasks: list[FileTask], columns: Columns, summaries: list[FileSummary], limits: Limits, workers: Workers
 ) -> list[Path]:
     """Join the utterances of a source; returns the spill files of its conversations and completes the summaries."""
     files = tuple((task.file.name, task.spill) for task in tasks if task.spill.exists())
@@ -30,7 +30,7 @@ def join(
         )
         for number in range(count if files else 0)
     ]
-    for joined in run_all(read_bucket, buckets, workers):
+    for joined in workers.map(read_bucket, buckets):
         of_file[0].rows += joined.rows
         of_file[0].exchanges += joined.exchanges
         of_file[0].dropped += joined.dropped

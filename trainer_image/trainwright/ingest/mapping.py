@@ -8,13 +8,13 @@ exactly the names that `keep` gives, with the values that the source has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from trainwright.api.data import Columns
 from trainwright.errors import InvalidSpec
 from trainwright.ingest.canonical import Extras
-from trainwright.ingest.columns import Get, GetText, column, names_in, text
+from trainwright.ingest.columns import Get, GetText, column, text
 from trainwright.ingest.json_text import json_text, to_json
 from trainwright.ingest.messages import Dialect, pair_of, turns_of
 from trainwright.ingest.records import Empty, Record, Unfit
@@ -28,8 +28,6 @@ class Mapping:
     """`columns` made ready to run on records."""
 
     def __init__(self, columns: Columns, turn_limit: int) -> None:
-        self.names = frozenset(_names(columns))
-        """The columns that are read."""
         self.has_extras = bool(columns.group or columns.tools or columns.rating or columns.keep)
         self.records = 0
         """How many records were read with it: counted by the caller."""
@@ -149,16 +147,6 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _names(columns: Columns) -> Iterator[str]:
-    values = [columns.text, columns.prompt, columns.response, columns.messages, columns.conversation, columns.system]
-    values += [columns.history, columns.order, columns.tools, columns.group, columns.rating, *columns.keep]
-    if columns.conversation is not None:
-        values += [columns.role, columns.content]
-    for value in values:
-        if value is not None:
-            yield from names_in(value)
 
 
 def _optional(name: str | None) -> Get | None:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.streams import PACKED
-from trainwright.ingest.workers import run_all
+from trainwright.ingest.workers import Workers
 from trainwright.storage import File
 
 CUT = frozenset({"jsonl", "text"})
@@ -37,10 +37,10 @@ class Piece:
         return io.BufferedReader(_Stretch(self.path, self.start, self.end), _CHUNK_BYTES)
 
 
-def pieces_of(files: list[tuple[File, str]], limits: Limits, workers: int) -> list[list[Piece | None]]:
+def pieces_of(files: list[tuple[File, str]], limits: Limits, workers: Workers) -> list[list[Piece | None]]:
     """The pieces of each file with its format, in order; a single None where it is read as a whole."""
     cuts = [list(_cut(file, format_name, limits)) for file, format_name in files]
-    counts = run_all(count_lines, [piece for cut in cuts for piece in cut[:-1]], workers)
+    counts = workers.map(count_lines, [piece for cut in cuts for piece in cut[:-1]])
     return [list(_numbered(cut, counts)) if len(cut) > 1 else [None] for cut in cuts]
 
 

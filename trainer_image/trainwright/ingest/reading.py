@@ -16,6 +16,7 @@ from pathlib import Path
 from trainwright.api.data import Columns
 from trainwright.errors import BadInput, RetryLater
 from trainwright.ingest.canonical import NO_EXTRAS, RowBuilder
+from trainwright.ingest.columns import columns_read
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.mapping import Mapping
 from trainwright.ingest.pieces import Piece
@@ -184,7 +185,7 @@ def blocks(task: FileTask, *, whole: bool = False) -> Iterator[Block]:
         BadInput: the file cannot be read, is truncated or is not of its format.
         RetryLater: the store broke off.
     """
-    wanted = Mapping(task.columns, task.limits.turns).names if task.columns and not whole else None
+    wanted = columns_read(task.columns) if task.columns and not whole else None
     first_line = task.piece.first_line if task.piece else 0
     try:
         with task.piece.open() if task.piece else open_plain(task.file) as stream:

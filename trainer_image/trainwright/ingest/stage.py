@@ -8,7 +8,7 @@ on how many processes there are. Run alone: `python -m trainwright ingest --conf
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from trainwright.ingest.pieces import pieces_of
 from trainwright.ingest.reading import FileSummary, FileTask, read_file
 from trainwright.ingest.sampling import sample_of
 from trainwright.ingest.sources import Listed, list_source
-from trainwright.ingest.workers import run_all
+from trainwright.ingest.workers import Workers
 from trainwright.progress import Progress
 
 SPILLS = "spills"
@@ -43,21 +43,17 @@ def run(config: RunConfig, inputs: Inputs, output: Path, *, limits: Limits = LIM
     spills = output / SPILLS
     shutil.rmtree(spills, ignore_errors=True)
     spills.mkdir()
-    tasks = [
-        list(_tasks(name, source, files, limits, spills / f"{n:02d}", config.workers))
-        for n, (name, source, files) in enumerate(zip(names, sources, listed, strict=True))
-    ]
-    summaries = _read_all(tasks, config)
-    paths = [[task.spill for task in source if task.spill.exists()] for source in tasks]
-    for n, source in enumerate(sources):
-        if source.columns is not None and source.columns.conversation is not None:
-            paths[n] = join(tasks[n], source.columns, summaries[n], limits, config.workers)
-        check_source(source, summaries[n], config.spec.data, limits)
-    wanted = [
-        _spills(name, of_source, _limit(source.max_rows, config.sample), config.spec.training.seed)
-        for source, name, of_source in zip(sources, names, paths, strict=True)
-    ]
-    taken = _write(wanted, config, limits, output)
+    with Workers(config.workers) as workers:
+        tasks = [
+            list(_tasks(names[n], sources[n], listed[n], limits, spills / f"{n:02d}", workers))
+            for n in range(len(sources))
+        ]
+        summaries = _read_all(tasks, workers)
+        rows = [
+            _spills(names[n], source, _rows_of(source, tasks[n], summaries[n], config, limits, workers), config)
+            for n, source in enumerate(sources)
+        ]
+        taken = _write([spill for of_source in rows for spill in of_source], limits, output / "rows", workers)
     write_bad(output / "bad.jsonl", summaries)
     shutil.rmtree(spills)
     facts = [facts_of(names[n], source, listed[n], summaries[n], taken[names[n]]) for n, source in enumerate(sources)]
@@ -65,7 +61,9 @@ def run(config: RunConfig, inputs: Inputs, output: Path, *, limits: Limits = LIM
     return report_of(facts, len(part_files(output / "rows")))
 
 
-def _tasks(name: str, source: Source, listed: Listed, limits: Limits, spill: Path, workers: int) -> Iterator[FileTask]:
+def _tasks(
+    name: str, source: Source, listed: Listed, limits: Limits, spill: Path, workers: Workers
+) -> Iterator[FileTask]:
     """What there is to read of a source: its files, large ones in pieces."""
     pieces = pieces_of(list(listed.files), limits, workers)
     for f, ((file, format_name), of_file) in enumerate(zip(listed.files, pieces, strict=True)):
@@ -81,33 +79,47 @@ def _tasks(name: str, source: Source, listed: Listed, limits: Limits, spill: Pat
             )
 
 
-def _read_all(tasks: list[list[FileTask]], config: RunConfig) -> list[list[FileSummary]]:
-    flat = [task for source in tasks for task in source]
+def _read_all(tasks: list[list[FileTask]], workers: Workers) -> list[list[FileSummary]]:
+    flat = [task for of_source in tasks for task in of_source]
     progress = Progress("ingest", sum(task.size_bytes for task in flat), "bytes")
     done = rows = 0
     summaries = []
-    for task, summary in zip(flat, run_all(read_file, flat, config.workers), strict=True):
+    for task, summary in zip(flat, workers.map(read_file, flat), strict=True):
         done, rows = done + task.size_bytes, rows + summary.rows
         progress.update(done, rows=rows)
         summaries.append(summary)
     rest = iter(summaries)
-    return [[next(rest) for _ in source] for source in tasks]
+    return [[next(rest) for _ in of_source] for of_source in tasks]
 
 
-def _limit(*limits: int | None) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)
+def _rows_of(
+    source: Source,
+    tasks: list[FileTask],
+    summaries: list[FileSummary],
+    config: RunConfig,
+    limits: Limits,
+    workers: Workers,
+) -> list[Path]:
+    """The spill files that hold the rows of a source, once it has passed the checks."""
+    paths = [task.spill for task in tasks if task.spill.exists()]
+    if source.columns is not None and source.columns.conversation is not None:
+        paths = join(tasks, source.columns, summaries, limits, workers)
+    check_source(source, summaries, config.spec.data)
+    return paths
 
 
-def _spills(source: str, paths: list[Path], limit: int | None, seed: int) -> list[Spill]:
-    sample = sample_of(paths, limit, seed) if limit is not None and paths else None
-    return [Spill(path=path, source=source, sample=sample) for path in paths]
+def _spills(name: str, source: Source, paths: list[Path], config: RunConfig) -> list[Spill]:
+    """The rows that are wanted: all, or a sample."""
+    limit = min((limit for limit in (source.max_rows, config.sample) if limit is not None), default=None)
+    sample = sample_of(paths, limit, config.spec.training.seed) if limit is not None else None
+    return [Spill(path=path, source=name, sample=sample) for path in paths]
 
 
-def _write(spills: list[list[Spill]], config: RunConfig, limits: Limits, output: Path) -> dict[str, Counter[str]]:
+def _write(spills: list[Spill], limits: Limits, folder: Path, workers: Workers) -> dict[str, Counter[str]]:
     """Write the partitions; returns rows and exchanges by source."""
-    taken: dict[str, Counter[str]] = {}
-    plan = list(partitions([spill for source in spills for spill in source], limits, output / "rows"))
-    for counts in run_all(write_partition, plan, config.workers):
+    taken: dict[str, Counter[str]] = defaultdict(Counter)
+    plan = list(partitions(spills, limits, folder))
+    for counts in workers.map(write_partition, plan):
         for source, rows, exchanges in counts:
-            taken.setdefault(source, Counter()).update(rows=rows, exchanges=exchanges)
+            taken[source].update(rows=rows, exchanges=exchanges)
     return taken

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
@@ -21,11 +21,12 @@ _CHUNK_BYTES = 1 << 18
 
 def open_plain(file: File) -> BinaryIO:
     """Open a file for reading its unpacked bytes once, front to back (Parquet, which is never packed, may seek)."""
+    stored = file.open()
     if file.name.endswith(".gz"):
-        return cast("BinaryIO", _Checked(cast("BinaryIO", gzip.GzipFile(fileobj=file.open())), file.name))
+        return cast("BinaryIO", _Unpacked(gzip.GzipFile(fileobj=stored), stored, file.name))
     if file.name.endswith(".zst"):
-        return cast("BinaryIO", _Checked(cast("BinaryIO", _Zstd(file.open())), file.name))
-    return file.open()
+        return cast("BinaryIO", _Unpacked(_Zstd(stored), stored, file.name))
+    return stored
 
 
 def plain_name(name: str) -> str:
@@ -35,28 +36,32 @@ def plain_name(name: str) -> str:
     return name
 
 
-class _Checked(io.RawIOBase):
-    """Turns the errors of unpacking into one sentence about the file."""
+class _Source(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
+
+class _Unpacked(io.RawIOBase):
+    """Turns the errors of unpacking into one sentence about the file, and closes what is stored."""
+
+    def __init__(self, unpacked: _Source, stored: BinaryIO, name: str) -> None:
+        self._unpacked, self._stored, self._name = unpacked, stored, name
 
     def read(self, size: int = -1) -> bytes:
         try:
-            return self._stream.read(size)
+            return self._unpacked.read(size)
         except EOFError as error:
             raise BadInput(
                 f"{self._name} is truncated: the packed data ends early", hint="copy or download it again"
             ) from error
-        except (OSError, zlib.error, zstandard.ZstdError) as error:
+        except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
             raise BadInput(f"{self._name} cannot be unpacked: {error}", hint="copy or download it again") from error
 
     def close(self) -> None:
-        self._stream.close()
+        self._stored.close()
         super().close()
 
 
-class _Zstd(io.RawIOBase):
+class _Zstd:
     """Unpacks Zstandard frames one after another; raises EOFError where the last one is cut off."""
 
     def __init__(self, packed: BinaryIO) -> None:
@@ -91,7 +96,3 @@ class _Zstd(io.RawIOBase):
             return None
         self._begun = True
         return self._frame.decompress(packed)
-
-    def close(self) -> None:
-        self._packed.close()
-        super().close()
