@@ -18,7 +18,7 @@ from trainwright.chat_template import ChatTemplate
 from trainwright.errors import BadInput, TrainwrightError
 from trainwright.formats.tokens import Pack
 
-TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "bf16": 1e-2}
+TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "bf16": 5e-3}
 """Largest relative difference of the losses. In bf16 one side adds an adapter's output, the other merged it."""
 NEW_TOKENS = 32
 TIMEOUT_S = 3600

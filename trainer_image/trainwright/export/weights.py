@@ -53,8 +53,8 @@ def verify_weights(folder: Path) -> int:
 def verify_trained(candidate: Path, base: Any, *, exact: bool) -> int:
     """Compare the candidate with the base, an fp32 model; the number of tensors that are as they were.
 
-    An adapter's matrices must not be zero, all else must differ from the base. Without `exact` (weights rounded to bf16,
-    where a small change of a large value is rounded away) not all tensors may be equal.
+    An adapter's matrices must not be zero, all else must differ from the base. Without `exact` (weights rounded to
+    bf16, where a small change of a large value is rounded away) not all tensors may be equal.
 
     Raises:
         BadInput: tensors were not trained; the first is named.
@@ -64,6 +64,8 @@ def verify_trained(candidate: Path, base: Any, *, exact: bool) -> int:
     for name, tensor in _tensors(candidate):
         names += 1
         old = before.get(name.removeprefix(PEFT_PREFIX))
+        if old is not None and old.shape != tensor.shape:
+            raise BadInput(f"{name} in {candidate} has shape {tuple(tensor.shape)}, not {tuple(old.shape)}", hint=HINT)
         if bool((tensor == 0).all()) if old is None else bool((tensor == old.to(tensor.dtype)).all()):
             same.append(name)
     if len(same) == names or (same and (exact or (candidate / ADAPTER).exists())):
