@@ -125,6 +125,7 @@ def child_environment(threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TQDM_DISABLE": "1",
         "PYTHONUNBUFFERED": "1",
     }
     if visible_gpus() == 0:
