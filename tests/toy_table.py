@@ -11,10 +11,9 @@ from safetensors.numpy import save
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from trainwright.index.address import table_address
 
-WORDS = (
-    "hello", "hi", "how", "are", "you", "fine", "thanks", "cat", "dog", "likes", "milk", "bone", "capital", "of", "japan",
-    "is", "tokyo", "bern", "switzerland",
-)  # fmt: skip
+GREETINGS = ("hello", "hi", "how", "are", "you", "fine", "thanks")
+FACTS = ("cat", "dog", "likes", "milk", "bone", "capital", "of", "japan", "is", "tokyo", "bern", "switzerland")
+WORDS = GREETINGS + FACTS
 WIDTH = 16
 
 

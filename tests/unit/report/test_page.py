@@ -49,13 +49,27 @@ def test_every_drop_is_named_with_its_step(tmp_path: Path) -> None:
     text = visible(page(tmp_path))
     assert "Deduplicate 127,908 −3,097 124,811 exact duplicate 2,911, near duplicate 186" in text
     assert "Exact duplicate 2,911 deduplicate" in text
-    assert "Rows that could not be read: not text 2." in text
+    assert "One speaker 3,150 left out" in text
+    assert "Not text 2 could not be read" in text
+
+
+def test_drops_of_tokenize_are_named_too(tmp_path: Path) -> None:
+    facts = sample_facts()
+    facts["stages"]["tokenize"]["counts"]["dropped.exchangeTooLong"] = 31
+    assert "Exchange too long 31 tokenize" in visible(page(tmp_path, facts))
+
+
+def test_warnings_of_stages_are_at_the_top(tmp_path: Path) -> None:
+    facts = sample_facts()
+    facts["stages"]["weights"]["metrics"]["warnings"] = ["temperature without sampling was removed"]
+    text = visible(page(tmp_path, facts))
+    assert text.index("weights temperature without sampling was removed") < text.index("Way of the run weights")
 
 
 def test_sources_show_rows_repeats_never_seen_and_licence(tmp_path: Path) -> None:
     text = visible(page(tmp_path))
-    assert "chitchat_dataset/dataset.json 131,569 122,063 0.0015 × 0.0015 121,867 196 MIT" in text
-    assert "trainwright/examples/facts.jsonl Train only 130 130 5 × 5 0 650 Apache-2.0" in text
+    assert "chitchat_dataset/dataset.json 131,569 122,063 0.0015 196 121,867 196 MIT" in text
+    assert "trainwright/examples/facts.jsonl Train only 130 130 5 650 0 650 Apache-2.0" in text
 
 
 def test_plan_stands_beside_what_happened(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def _y_grid(frame: _Frame, ticks: Sequence[float]) -> Markup:
 
 
 def _tick(value: float) -> str:
-    if abs(value) >= 1e4:
+    if abs(value) >= 1e3:
         return wording.compact(value)
     return f"{value:.3g}".replace("e-0", "e-") if value else "0"
 
@@ -210,7 +210,7 @@ def _lines(frame: _Frame, series: Sequence[Series]) -> Markup:
 def _level(frame: _Frame, level: Level) -> Markup:
     return Markup(
         '<line class="level" x2="100%" y1="{0:.3f}%" y2="{0:.3f}%"/>'
-        '<text class="note" x="100%" y="{0:.3f}%" dy="-6">{1} {2}</text>'
+        '<text class="note start" x="2%" y="{0:.3f}%" dy="-6">{1} {2}</text>'
     ).format(frame.y(level.value), level.name, wording.figure(level.value))
 
 

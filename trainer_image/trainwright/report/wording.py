@@ -63,6 +63,8 @@ def duration(seconds: Any) -> str:
     """A time in its two largest units: 8.4 s, 2 min 35 s, 3 h 5 min, 2 d 4 h."""
     if not is_number(seconds) or seconds < 0:
         return NOTHING
+    if 0 < seconds < 0.05:
+        return "< 0.1 s"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     whole = round(seconds)

@@ -22,11 +22,11 @@ def data(outputs: Outputs) -> dict[str, Any] | None:
         "sources": _sources(outputs),
         "steps": _steps(outputs),
         "reasons": _reasons(outputs),
-        "bad": [(wording.words_of(reason), wording.count(n)) for reason, n in _bad(outputs).items()],
+        "unread": _unread(outputs),
         "splits": _shares(
             {split: counts[split] for split in ("train", "validation", "test") if counts.get(split)}, by_size=False
         ),
-        "languages": _shares(outputs.metric("prepare", "languages")),
+        "languages": _shares(_named(outputs.metric("prepare", "languages"))),
         "kept": [
             (wording.title_of(name), _shares(values))
             for name, values in (outputs.metric("prepare", "kept") or {}).items()
@@ -44,27 +44,35 @@ def data(outputs: Outputs) -> dict[str, Any] | None:
 
 
 def _sources(outputs: Outputs) -> list[dict[str, Any]]:
-    """One line a source: rows read, rows in training, repeats, rows never seen."""
-    read = {str(source.get("uri")): source for source in outputs.file("ingest", "sources.json") or []}
+    """One line a source: what was read, and how its training rows are seen in an epoch."""
+    read = {str(source.get("name") or source.get("uri")): source for source in _read(outputs)}
     seen = outputs.metric("tokenize", "perSource") or {}
     lines = []
     for name, source in zip(source_names(outputs.config.spec), outputs.config.spec.data.sources, strict=True):
-        facts, share = read.get(name) or read.get(source.uri) or {}, seen.get(name) or {}
+        facts, share = read.get(name) or {}, seen.get(name) or {}
+        taken, found = facts.get("exchanges"), facts.get("exchangesFound")
+        more = wording.is_number(found) and wording.is_number(taken) and found > taken
         lines.append(
             {
                 "name": wording.short_source(name),
                 "uri": name,
                 "license": source.license or facts.get("license") or "not stated",
                 "use": source.use or "split",
-                "exchanges": wording.count(facts.get("exchanges")),
+                "exchanges": wording.count(taken) + (f" of {wording.count(found)}" if more else ""),
                 "rows": wording.count(share.get("rows")),
                 "weight": wording.factor(source.weight),
-                "repeats": f"× {wording.factor(share.get('repeats'))}" if share else wording.NOTHING,
+                "repeats": wording.count(share.get("repeats")),
                 "never": wording.count(share.get("neverSeen")),
                 "sequences": wording.count(share.get("sequences")),
             }
         )
     return lines
+
+
+def _read(outputs: Outputs) -> list[Mapping[str, Any]]:
+    """What ingest says of each source."""
+    sources = outputs.file("ingest", "sources.json")
+    return [source for source in sources if isinstance(source, Mapping)] if isinstance(sources, list) else []
 
 
 def _steps(outputs: Outputs) -> list[dict[str, Any]]:
@@ -76,6 +84,7 @@ def _steps(outputs: Outputs) -> list[dict[str, Any]]:
         before, after = step.get("in") or 0, step.get("out") or 0
         reasons = sorted((step.get("reasons") or {}).items(), key=lambda item: (-item[1], item[0]))
         changed = [(name, n) for name, n in (step.get("changed") or {}).items() if n]
+        changed += [(f"{name} in evaluation rows, kept", n) for name, n in (step.get("spared") or {}).items() if n]
         lines.append(
             {
                 "name": wording.title_of(str(step.get("step"))),
@@ -95,10 +104,33 @@ def _steps(outputs: Outputs) -> list[dict[str, Any]]:
 
 
 def _reasons(outputs: Outputs) -> list[dict[str, Any]]:
-    """Every named reason of a drop, most frequent first."""
+    """Every named reason why an exchange was dropped by prepare or tokenize, most frequent first."""
     steps = outputs.file("prepare", "steps.json") or outputs.metric("prepare", "steps") or []
-    found = [(str(step.get("step")), name, n) for step in steps for name, n in (step.get("reasons") or {}).items() if n]
-    largest = max((n for _, _, n in found), default=1)
+    found = [(name, n, str(step.get("step"))) for step in steps for name, n in (step.get("reasons") or {}).items()]
+    for name, n in outputs.counts("tokenize").items():
+        if name.startswith("dropped."):
+            found.append((name.removeprefix("dropped."), n, "tokenize"))
+    return _as_bars(found)
+
+
+def _unread(outputs: Outputs) -> list[dict[str, Any]]:
+    """Every named reason why ingest could not read a row or left a record out, over all sources."""
+    found = [
+        (str(name), n, how)
+        for source in _read(outputs)
+        for key, how in (("bad", "could not be read"), ("dropped", "left out"))
+        if isinstance(source.get(key), Mapping)
+        for name, n in source[key].items()
+    ]
+    return _as_bars(found)
+
+
+def _as_bars(found: list[tuple[str, int, str]]) -> list[dict[str, Any]]:
+    """(reason, count, step) with bars beside the largest; equal reasons of a step are added up."""
+    sums: dict[tuple[str, str], int] = {}
+    for name, n, step in found:
+        sums[name, step] = sums.get((name, step), 0) + n
+    largest = max(sums.values(), default=0) or 1
     return [
         {
             "name": wording.title_of(name),
@@ -106,17 +138,16 @@ def _reasons(outputs: Outputs) -> list[dict[str, Any]]:
             "count": wording.count(n),
             "bar": charts.bar([("dropped", 0, n / largest)]),
         }
-        for step, name, n in sorted(found, key=lambda item: -item[2])
+        for (name, step), n in sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+        if n
     ]
 
 
-def _bad(outputs: Outputs) -> dict[str, int]:
-    """Rows that could not be read, by reason, over all sources."""
-    bad: dict[str, int] = {}
-    for source in outputs.file("ingest", "sources.json") or []:
-        for reason, n in (source.get("bad") or {}).items() if isinstance(source.get("bad"), Mapping) else ():
-            bad[reason] = bad.get(reason, 0) + n
-    return bad
+def _named(languages: Any) -> Any:
+    """The languages by code, with ISO's code for an undetermined one as a word."""
+    if not isinstance(languages, Mapping):
+        return languages
+    return {"unknown" if code == "und" else code: n for code, n in languages.items()}
 
 
 def _shares(values: Any, *, by_size: bool = True) -> list[dict[str, Any]]:
@@ -155,9 +186,4 @@ def _tokens(outputs: Outputs) -> list[tuple[str, str]]:
         ("Vocabulary", wording.count(outputs.metric("tokenize", "vocabularySize"))),
         ("Truncated", wording.count(counts.get("truncated"))),
     ]
-    dropped = [
-        (f"Dropped: {wording.words_of(name[8:])}", wording.count(n))
-        for name, n in counts.items()
-        if name.startswith("dropped.") and n
-    ]
-    return [(name, value) for name, value in found + dropped if value != wording.NOTHING]
+    return [(name, value) for name, value in found if value != wording.NOTHING]

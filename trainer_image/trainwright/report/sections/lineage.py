@@ -20,6 +20,7 @@ def lineage(outputs: Outputs) -> dict[str, Any]:
                 "version": str(artifact.done.get("version", "")),
                 "attempt": str(artifact.done.get("attempt", "")),
                 "finished": str(artifact.done.get("finished", "")).replace("T", " ").removesuffix("+00:00"),
+                "memory": wording.size(artifact.done.get("peakMemoryBytes")),
                 "cpu": wording.duration(artifact.done.get("cpuSeconds")),
             }
             for name, artifact in outputs.stages.items()
@@ -27,11 +28,14 @@ def lineage(outputs: Outputs) -> dict[str, Any]:
         "digests": _digests(outputs),
         "versions": sorted(_versions(outputs).items()),
         "settings": _settings(outputs),
-        "places": [
-            ("Workdir", str(outputs.config.workdir)),
-            ("Output", str(outputs.metric("export", "uri") or wording.NOTHING)),
-        ],
+        "places": [("Workdir", str(outputs.config.workdir)), ("Output", _output(outputs))],
     }
+
+
+def _output(outputs: Outputs) -> str:
+    """Where the result is delivered to."""
+    wanted = outputs.config.spec.output
+    return str(wanted.uri) if wanted else str(outputs.config.workdir / "model")
 
 
 def _digests(outputs: Outputs) -> list[tuple[str, str]]:

@@ -55,5 +55,5 @@ def _line(name: str, planned: Any, happened: Any, written: Callable[[Any], str])
         "planned": written(value),
         "basis": basis,
         "happened": written(happened),
-        "ratio": f"× {ratio:.2f}" if ratio is not None else wording.NOTHING,
+        "ratio": f"× {wording.figure(ratio, 3)}" if ratio is not None else wording.NOTHING,
     }

@@ -8,6 +8,7 @@ from typing import Any
 from trainwright.report import wording
 from trainwright.report.outputs import Outputs
 
+MOST_TILES = 6
 HIGHER_IS_BETTER = {"bleu", "rouge1", "rouge2", "rougeL", "probes"}
 NAMES = {
     "loss": "Loss",
@@ -29,7 +30,12 @@ def summary(outputs: Outputs) -> dict[str, Any]:
         ],
         "lede": _lede(outputs),
         "verdict": _verdict(outputs),
-        "tiles": [tile for tile in _tiles(outputs) if tile],
+        "tiles": _fitting([tile for tile in _tiles(outputs) if tile]),
+        "sample": outputs.config.sample
+        and f"Sample: {wording.count(outputs.config.sample)} exchanges a source at most",
+        "warnings": [
+            (name, str(warning)) for name in outputs.stages for warning in outputs.metric(name, "warnings") or []
+        ],
         "probes": _answered(outputs) if outputs.examples else [],
     }
 
@@ -118,11 +124,16 @@ def _tiles(outputs: Outputs) -> list[dict[str, Any] | None]:
     ]
 
 
+def _fitting(tiles: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most as many tiles as fill one row; BLEU, which the tables have too, goes first."""
+    return [tile for tile in tiles if len(tiles) <= MOST_TILES or tile["label"] != "BLEU"][:MOST_TILES]
+
+
 def _change(label: str, metric: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any] | None:
     old, new = before.get(metric), after.get(metric)
     if not wording.is_number(new) or not wording.is_number(old):
         return None
-    better = new >= old if metric in HIGHER_IS_BETTER else new <= old
+    better = new > old if metric in HIGHER_IS_BETTER else new < old
     relative = old and metric not in HIGHER_IS_BETTER
     change = f"{(new - old) / old:+.1%}".replace("%", " %") if relative else f"{new - old:+.3f}"
     return _tile(
@@ -149,8 +160,8 @@ def _unigram(outputs: Outputs) -> dict[str, Any] | None:
     if not (model and model.scratch and wording.is_number(unigram) and wording.is_number(best)):
         return None
     below = 1 - best / unigram
-    note = f"unigram loss {wording.figure(unigram)}"
-    return _tile("Below unigram", wording.share(below), note, kind="good" if below > 0 else "bad")
+    label, kind = ("Below unigram", "good") if below > 0 else ("Above unigram", "bad")
+    return _tile(label, wording.share(abs(below)), f"unigram loss {wording.figure(unigram)}", kind=kind)
 
 
 def _probes(outputs: Outputs, before: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any] | None:
