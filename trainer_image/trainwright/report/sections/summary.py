@@ -31,13 +31,18 @@ def summary(outputs: Outputs) -> dict[str, Any]:
         "lede": _lede(outputs),
         "verdict": _verdict(outputs),
         "tiles": _fitting([tile for tile in _tiles(outputs) if tile]),
-        "sample": outputs.config.sample
-        and f"Sample: {wording.count(outputs.config.sample)} exchanges a source at most",
+        "sample": _sample(outputs),
         "warnings": [
             (name, str(warning)) for name in outputs.stages for warning in outputs.metric(name, "warnings") or []
         ],
         "probes": _answered(outputs) if outputs.examples else [],
     }
+
+
+def _sample(outputs: Outputs) -> str:
+    """That not all rows were taken, if so."""
+    most = outputs.config.sample
+    return f"Sample of {wording.count(most)} exchanges a source" if most is not None else ""
 
 
 def _answered(outputs: Outputs) -> list[dict[str, Any]]:
