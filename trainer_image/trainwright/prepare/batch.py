@@ -27,7 +27,7 @@ class Batch:
     """Rows and turns of some conversations.
 
     `rows`: the canonical columns without messages; it never shrinks, `kept` says which are still here.
-    `turns`: row (index into rows), turn, exchange (is this the response of one), and the columns of a message; only
+    `turns`: row (index into rows), turn, the columns of a message, and exchange (is this the response of one); only
     those that are still here, in order.
     """
 
@@ -186,14 +186,12 @@ class Batch:
 
 def turns_of(rows: pl.DataFrame) -> pl.DataFrame:
     """The turns of canonical rows, flat and in order, with the place of their row and their own."""
-    length = pl.col("messages").list.len().cast(pl.UInt32)
     return (
-        rows.select("messages", row=pl.int_range(pl.len(), dtype=pl.UInt32), length=length)
-        .with_columns(turn=pl.int_ranges(pl.col("length"), dtype=pl.UInt32))
+        rows.select("messages", row=pl.int_range(pl.len(), dtype=pl.UInt32))
+        .with_columns(turn=pl.int_ranges(pl.col("messages").list.len(), dtype=pl.UInt32))
         .explode("messages", "turn", empty_as_null=False, keep_nulls=False)
         .unnest("messages")
-        .with_columns(exchange=(pl.col("role") == "assistant") & ((pl.col("turn") > 0) | (pl.col("length") == 1)))
-        .select("row", "turn", "exchange", *MESSAGE_COLUMNS)
+        .select("row", "turn", *MESSAGE_COLUMNS, exchange=pl.col("role") == "assistant")
     )
 
 

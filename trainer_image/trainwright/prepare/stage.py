@@ -29,8 +29,8 @@ from trainwright.prepare.steps.offensive import words_of
 from trainwright.prepare.summary import Summary
 from trainwright.prepare.tally import Tally, merge
 from trainwright.prepare.work import SliceTask, Work
-from trainwright.prepare.workers import Workers
 from trainwright.progress import Progress
+from trainwright.workers import Workers
 
 PHASES = 3
 """Phases over all slices that progress counts: map, sign, finish."""

@@ -12,7 +12,7 @@ from trainwright.prepare.duplicates.signing import PAIR_BANDS
 from trainwright.prepare.duplicates.verifying import CHUNK_PAIRS, TextTask, VerifyTask, alike_pairs, save_texts
 from trainwright.prepare.slices import Slice
 from trainwright.prepare.work import Work
-from trainwright.prepare.workers import Workers
+from trainwright.workers import Workers
 
 LOSERS = {"row": pl.UInt32, "turn": pl.UInt32, "reason": pl.String}
 

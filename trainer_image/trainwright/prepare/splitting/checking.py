@@ -18,7 +18,7 @@ from trainwright.prepare.slices import Slice, slices_of
 from trainwright.prepare.splitting.groups import group_hashes
 from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, unscored_of
 from trainwright.prepare.work import Work
-from trainwright.prepare.workers import Workers
+from trainwright.workers import Workers
 
 OTHER_SEED, OTHER_BANDS = 1, 8
 """Half the bands: of pairs that the first search missed, of similarities near 0.7, they find nine in ten."""

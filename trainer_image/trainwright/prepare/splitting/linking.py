@@ -14,7 +14,7 @@ from trainwright.prepare.slices import Slice
 from trainwright.prepare.splitting.groups import Chosen, choose, sizes_of, splits_of
 from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, unscored_of
 from trainwright.prepare.work import Work
-from trainwright.prepare.workers import Workers
+from trainwright.workers import Workers
 
 EVALUATION, EVALUATION_TEXTS = "evaluation.arrow", "evaluation-texts.arrow"
 SIGNED = ["row", "turn", "id", "words", "exact", "group", "use", *PAIR_BANDS, *RESPONSE_BANDS, *BYTES.values()]
