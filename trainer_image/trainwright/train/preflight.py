@@ -20,7 +20,7 @@ from trainwright.formats.tokens import TokenShards
 
 LOG = logging.getLogger(__name__)
 SAMPLED_PACKS = 2000
-MARGIN_BYTES = 16 << 20
+MARGIN_BYTES = 1 << 20
 
 
 def check_model(folder: Path, tokenizer_folder: Path, shards: TokenShards, *, scratch: bool) -> None:
