@@ -105,7 +105,7 @@ LINES = st.one_of(
     st.just(b""),
     st.just(b"  "),
     st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"").replace(b"\r", b"")),
-    st.dictionaries(st.text(max_size=3), st.one_of(st.text(max_size=20), st.integers(), st.none()), max_size=3).map(
+    st.dictionaries(st.text(max_size=3), st.one_of(st.text(max_size=20), st.integers(-(2**63), 2**64 - 1), st.none()), max_size=3).map(
         lambda d: json.dumps(d).encode()
     ),
 )

@@ -71,7 +71,7 @@ def test_the_whole_chitchat_corpus_gives_131569_exchanges_of_which_21_have_a_bla
     assert dropped == {"oneSpeaker": 3150, "emptyResponse": 11, "emptyPrompt": 10}
     assert result.report.counts["exchanges"] == 131_548
     assert 131_548 + dropped["emptyResponse"] + dropped["emptyPrompt"] == 131_569
-    (part,) = part_files(result.folder / "rows")
+    part, *_ = part_files(result.folder / "rows")
     kept = [json.loads(text) for text in pl.read_parquet(part)["metadata"].drop_nulls().head(500)]
     assert any("witty" in (columns.get("ratings") or {}) for columns in kept)
     assert any(columns.get("prompt") for columns in kept)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on rows, files and partitions; the defaults are the product's."""
 
-    partition_bytes: int = 256_000_000
+    partition_bytes: int = 64_000_000
     """Text of one partition."""
-    partition_exchanges: int = 1_000_000
+    partition_exchanges: int = 100_000
     """Exchanges of one partition."""
     row_bytes: int = 8 << 20
     """Longest record as it stands in its file; a longer one is a bad row and is never held in memory as a whole."""

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from trainwright.formats.rows import SCHEMA, write_part
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.sampling import Sample
+
+Sizes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,32 +40,45 @@ class Partition:
 
 
 def partitions(spills: list[Spill], limits: Limits, folder: Path) -> Iterator[Partition]:
-    """Cut the wanted rows into partitions: a partition ends before the row that would exceed a limit."""
-    number, exchanges, size = 0, 0, 0
+    """Cut the wanted rows into as few partitions as the limits allow, about equally large.
+
+    A partition ends before the row that would exceed its share; only a row that is larger by itself has one of its own.
+    """
+    share = _equal_share(spills, limits)
+    number, left = 0, share
     stretches: list[tuple[Spill, int, int]] = []
     for spill in spills:
-        counts = _wanted(pl.scan_ipc(spill.path), spill).select("exchanges", "bytes").collect()
-        start = 0
-        totals = np.cumsum(counts["exchanges"].to_numpy().astype(np.int64))
-        sizes = np.cumsum(counts["bytes"].to_numpy().astype(np.int64))
-        while start < len(counts):
-            done, written = (int(totals[start - 1]), int(sizes[start - 1])) if start else (0, 0)
-            end = min(
-                int(np.searchsorted(totals, done + limits.partition_exchanges - exchanges, "right")),
-                int(np.searchsorted(sizes, written + limits.partition_bytes - size, "right")),
-            )
-            if end == start and not stretches:
-                end = start + 1
+        totals = np.cumsum(_sizes(spill), axis=0)
+        start, done = 0, np.zeros(2, np.int64)
+        while start < len(totals):
+            end = min(int(np.searchsorted(totals[:, n], done[n] + left[n], "right")) for n in range(2))
+            end = max(end, start if stretches else start + 1)
             if end > start:
                 stretches.append((spill, start, end))
-                exchanges += int(totals[end - 1]) - done
-                size += int(sizes[end - 1]) - written
-            if end < len(counts):
+                left = left - (totals[end - 1] - done)
+                start, done = end, totals[end - 1]
+            if start < len(totals):
                 yield Partition(number=number, stretches=tuple(stretches), folder=folder)
-                number, exchanges, size, stretches = number + 1, 0, 0, []
-            start = end
+                number, left, stretches = number + 1, share, []
     if stretches:
         yield Partition(number=number, stretches=tuple(stretches), folder=folder)
+
+
+def _equal_share(spills: list[Spill], limits: Limits) -> Sizes:
+    """Exchanges and bytes of one partition: an equal share of what needs more partitions, the limit of the other."""
+    most = np.array([limits.partition_exchanges, limits.partition_bytes], np.int64)
+    total = sum((_sizes(spill).sum(axis=0) for spill in spills), np.zeros(2, np.int64))
+    counts = -(-total // most)
+    scarce = int(np.argmax(counts))
+    share = most.copy()
+    share[scarce] = -(-total[scarce] // max(1, counts[scarce]))
+    return share
+
+
+def _sizes(spill: Spill) -> Sizes:
+    """Exchanges and bytes of each wanted row, N x 2."""
+    columns = _wanted(pl.scan_ipc(spill.path), spill).select(pl.col("exchanges", "bytes").cast(pl.Int64))
+    return columns.collect().to_numpy()
 
 
 def write_partition(partition: Partition) -> list[tuple[str, int, int]]:
