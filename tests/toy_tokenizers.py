@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 WORDS = ["What is the capital of Japan? Tokyo is the capital of Japan. user assistant system"] * 5
@@ -25,6 +25,10 @@ PROMPT = (
     "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a toy.<|im_end|>\n' }}{% endif %}" + CHATML
 )
 THINKING = CHATML.replace("assistant\n' }}{% endif", "assistant\n<think>\n' }}{% endif")
+LLAMA_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
 HEADER = "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] + '<|eot_id|>'"
 LLAMA3 = (
     "{{ bos_token }}{% for message in messages %}{{ " + HEADER + " }}{% endfor %}"
@@ -39,10 +43,14 @@ def toy_tokenizer(
     tokens: tuple[str, ...] = CHATML_TOKENS,
     begin: str | None = None,
     end: str = "<|im_end|>",
+    words: str | None = None,
 ) -> Path:
     """Write a byte-level tokenizer; with `begin` it puts that token in front of every text by itself."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if words:
+        splits = [pre_tokenizers.Split(Regex(words), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
@@ -59,5 +67,6 @@ def toy_tokenizer(
 
 
 def llama_tokenizer(folder: Path, template: str | None = LLAMA3) -> Path:
-    """A toy with the tokens of Llama 3, which begins every text with one of them."""
-    return toy_tokenizer(folder, template=template, tokens=LLAMA_TOKENS, begin=LLAMA_TOKENS[0], end="<|eot_id|>")
+    """A toy with the tokens and the words of Llama 3, which begins every text with one of them."""
+    begin, end = LLAMA_TOKENS[0], LLAMA_TOKENS[4]
+    return toy_tokenizer(folder, template=template, tokens=LLAMA_TOKENS, begin=begin, end=end, words=LLAMA_WORDS)

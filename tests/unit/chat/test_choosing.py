@@ -127,6 +127,12 @@ def test_tokens_that_the_tokenizer_lacks_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_an_own_template_must_write_the_begin_token_that_the_tokenizer_adds(tmp_path: Path) -> None:
+    folder = toy_tokenizer(tmp_path, begin="<s>")
+    assert "leaves out the begin token" in choose(folder, CHATML, begin="<s>").note
+    assert choose(folder, "{{ bos_token }}" + CHATML, begin="<s>").name == "own"
+
+
 def test_a_begin_token_that_the_tokenizer_adds_is_written_by_our_template(tmp_path: Path) -> None:
     folder = toy_tokenizer(tmp_path, begin="<s>")
     assert "<s>" in choose(folder, None, begin="<s>").text

@@ -24,7 +24,7 @@ BEGIN = "{{ bos_token }}" + CHATML
 
 @pytest.mark.parametrize(
     ("template", "begin", "count"),
-    [(BEGIN, "<s>", 1), (CHATML, None, 0), (None, "<s>", 1), (None, None, 0), (BEGIN, None, 1)],
+    [(BEGIN, "<s>", 1), (CHATML, None, 0), (CHATML, "<s>", 1), (None, "<s>", 1), (None, None, 0), (BEGIN, None, 1)],
 )
 def test_a_sequence_has_one_begin_token_exactly_if_the_tokenizer_has_one(
     tmp_path: Path, template: str | None, begin: str | None, count: int
@@ -88,6 +88,15 @@ def test_a_model_from_scratch_gets_the_tokens_of_the_template(tmp_path: Path) ->
     assert found.report.metrics["vocabularySize"] == before + 2
     assert found.sequences()[0].text.count("<|im_start|>") in (2, 4)
     assert AutoTokenizer.from_pretrained(found.folder / "tokenizer").eos_token == "<|im_end|>"
+
+
+def test_a_tokenizer_that_joins_the_texts_of_turns_and_template_is_an_error(tmp_path: Path) -> None:
+    folder = toy_tokenizer(tmp_path / "toy")
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["normalizer"] = {"type": "Prepend", "prepend": "a"}
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    with pytest.raises(BadInput, match="encodes a whole conversation differently from its turns"):
+        tokenize(tmp_path, ROWS, tokenizer=folder)
 
 
 def test_the_vocabulary_is_the_models_if_it_has_weights(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def choose_template(
     """
     if system_prompt is not None and any(token in system_prompt for token in control):
         raise BadInput("model.systemPrompt spells a special token of the tokenizer", hint="use a plain sentence")
-    reason = "" if wanted else _reason_against(own, special_tokens, control, tools=tools)
+    reason = "" if wanted else _reason_against(own, special_tokens, control, begin=begin, tools=tools)
     if own and not wanted and not reason:
         return Choice(name="own", text=with_system_prompt(own, system_prompt), note="", missing_tokens=())
     name = wanted or _fallback(vocabulary, is_llama=is_llama)
@@ -90,7 +90,7 @@ def _fallback(vocabulary: Collection[str], *, is_llama: bool) -> str:
 
 
 def _reason_against(
-    own: str | None, special_tokens: Mapping[str, str], control: Collection[str], *, tools: bool
+    own: str | None, special_tokens: Mapping[str, str], control: Collection[str], *, begin: str, tools: bool
 ) -> str:
     """Why the tokenizer's own template cannot be kept; "" if it can, or if there is none."""
     if not own:
@@ -99,7 +99,7 @@ def _reason_against(
         template = Template(own, special_tokens)
         joints = Joints(template)
         return (
-            _inserts(joints)
+            _inserts(joints, begin)
             or _irregular(template, joints, control)
             or (_ignores_tools(template, joints) if tools else "")
         )
@@ -109,12 +109,14 @@ def _reason_against(
         return f"it refuses some conversations ({error})"
 
 
-def _inserts(joints: Joints) -> str:
+def _inserts(joints: Joints, begin: str) -> str:
     for role in ("user", "system"):
         head = joints.between(START, role)
-        begin = head[: len(head) - _common_end(head, joints.between("assistant", role))]
-        if any(character.isspace() for character in begin):
+        before = head[: len(head) - _common_end(head, joints.between("assistant", role))]
+        if any(character.isspace() for character in before):
             return "it inserts a default system prompt"
+        if not head.startswith(begin):
+            return "it leaves out the begin token that the tokenizer adds to every text"
     return ""
 
 

@@ -23,6 +23,9 @@ from trainwright.errors import BadInput
 Piece = tuple[Sequence[int], int]
 """Token ids, and the number of the assistant turn that says them; -1: nobody's to say (template, other roles)."""
 
+PROBES = ("Hello there!", "42 °C, isn't it?", '"Quoted," she said.', "日本語 😀", "(a)\n\n- b", "x")
+"""Contents that begin and end with different kinds of characters."""
+
 _TOKEN_NAMES = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
@@ -155,6 +158,14 @@ class ChatTemplate:
         encodings = self.tokenizer.encode_batch_fast(unique, add_special_tokens=False)
         ids = {text: encoding.ids for text, encoding in zip(unique, encodings, strict=True)}
         return [ids[text] for text in texts]
+
+    def joins_texts(self) -> bool:
+        """Whether the tokenizer makes other ids of a whole conversation than of its pieces, as some old ones do."""
+        turns = [{"role": role, "content": text} for text in PROBES for role in ("user", "assistant")]
+        self.tokenizer.encode_special_tokens = False
+        whole = self.tokenizer.encode(self.template.render(turns), add_special_tokens=False).ids
+        self.tokenizer.encode_special_tokens = True
+        return self.encode_conversations([Conversation(messages=turns)])[0] != whole
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""

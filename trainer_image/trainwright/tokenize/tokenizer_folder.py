@@ -66,7 +66,13 @@ def write_tokenizer(
     if choice.missing_tokens:
         _add_tokens(tokenizer, choice, model, output)
     (output / TEMPLATE).write_text(choice.text, "utf-8")
-    return ChatTemplate.load(output), choice
+    template = ChatTemplate.load(output)
+    if template.joins_texts():
+        raise BadInput(
+            "the tokenizer encodes a whole conversation differently from its turns, so prompts would not fit rows",
+            hint="use a byte-level BPE tokenizer, such as those of Llama 3, Qwen and SmolLM",
+        )
+    return template, choice
 
 
 def _write_learnt(config: RunConfig, vocabulary_size: int, template: str, rows: Path, output: Path) -> None:
