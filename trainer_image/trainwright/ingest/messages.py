@@ -83,10 +83,11 @@ def pair_of(messages: Any, dialect: Dialect) -> tuple[str, str] | None:
     """Prompt and response of a conversation that is nothing but those two, neither of them blank; else None."""
     if type(messages) is not list or len(messages) != 2:
         return None
-    prompt, response = (_said(message, dialect) for message in messages)
+    prompt, response = _said(messages[0], dialect), _said(messages[1], dialect)
     if prompt is None or response is None or prompt[0] != "user" or response[0] != "assistant":
         return None
-    return None if is_blank(prompt[1]) or is_blank(response[1]) else (prompt[1], response[1])
+    said = prompt[1], response[1]
+    return None if is_blank(said[0]) or is_blank(said[1]) else said
 
 
 def _parsed(messages: Any) -> list[Any]:
