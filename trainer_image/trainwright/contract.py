@@ -46,7 +46,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="weights",
         goals=MODEL,
-        fields=("model.from", "model.scratch", "model.tokenizer.from"),
+        fields=("model.from", "model.scratch", "model.tokenizer"),
     ),
     Stage(
         name="ingest",
