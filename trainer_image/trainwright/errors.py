@@ -9,6 +9,7 @@ TrainwrightError
 ├── NonFinite         a loss or gradient is NaN or infinite
 ├── RetryLater        a passing fault: the same command may succeed later
 ├── RankCrashed       a training process died
+├── DeadlineExceeded  still at work after activeDeadlineSeconds
 └── Stopped           stopped on request after a checkpoint: the same command goes on
 """
 
@@ -117,6 +118,13 @@ class OutOfMemory(TrainwrightError):
 
     reason = "OutOfMemory"
     exit_code = EXIT_RETRY
+
+
+class DeadlineExceeded(TrainwrightError):
+    """The run was still at work after `activeDeadlineSeconds`; what is finished or checkpointed stays."""
+
+    reason = "DeadlineExceeded"
+    exit_code = EXIT_STOPPED
 
 
 class Stopped(TrainwrightError):

@@ -63,12 +63,14 @@ def run_stage(
     processes: int = 1,
     threads: int = 1,
     variables: Mapping[str, str] | None = None,
+    deadline_s: float | None = None,
     on_line: OnLine = lambda line: None,
 ) -> Artifact:
     """Run one stage to its end and return its artifact; a finished output under the same key is made anew.
 
     `config_path` is run.json in the workdir; `threads` are those of each process; `variables` are set in the children's
-    environment. Signals are passed on only when this is called in the main thread.
+    environment. After `deadline_s` seconds the stage is asked to stop, as by a signal. Signals are passed on only when
+    this is called in the main thread.
 
     Raises:
         TrainwrightError: the stage failed; the class and text are those of its verdict.
@@ -80,7 +82,7 @@ def run_stage(
     log_path.parent.mkdir(parents=True, exist_ok=True)
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     kills_before = oom_kills()
-    with log_path.open("ab") as log, _stop_requests() as stop:
+    with log_path.open("ab") as log, _stop_requests(deadline_s) as stop:
         ranks = _spawn(
             config_path, job, processes, environment.child_environment(threads) | dict(variables or {}), lines
         )
@@ -121,20 +123,27 @@ def oom_kills(cgroup: Path = CGROUP, membership: Path = Path("/proc/self/cgroup"
 
 
 @contextlib.contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them; a no-op outside the main thread."""
+def _stop_requests(deadline_s: float | None) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them, and one SIGTERM more after `deadline_s` seconds.
+
+    Outside the main thread signals cannot be collected and do what they always do.
+    """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
+    before = {number: signal.signal(number, note) for number in numbers}
+    timer = threading.Timer(deadline_s or 0.0, received.append, [signal.SIGTERM])
+    timer.daemon = True
+    if deadline_s is not None:
+        timer.start()
     try:
         yield received
     finally:
+        timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -7,6 +7,7 @@ own (launcher.py); this process only compares keys, so a run with nothing to do 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from trainwright.api import TrainingRun, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import RunConfig
 from trainwright.environment import cpu_quota, visible_gpus
-from trainwright.errors import BadInput, InvalidSpec, TrainwrightError
+from trainwright.errors import BadInput, DeadlineExceeded, InvalidSpec, Stopped, TrainwrightError
 from trainwright.stage_process import Job
 from trainwright.survey import Step, survey
 
@@ -69,8 +70,9 @@ def run(run_file: Path, options: Options, view: View) -> Path:
         steps = survey(config, fresh=options.fresh)
         _show_plan(config, steps, view)
         finished: dict[str, Artifact] = {}
+        deadline = Deadline(config.spec.active_deadline_seconds)
         for step in steps:
-            finished[step.stage.name] = _ensure(config, step, finished, view)
+            finished[step.stage.name] = _ensure(config, step, finished, deadline, view)
             if step.stage.name == options.until:
                 break
         _deliver(config, finished)
@@ -166,7 +168,30 @@ def _claim(config: RunConfig) -> None:
     artifacts.write_json(path, config.model_dump(mode="json", by_alias=True))
 
 
-def _ensure(config: RunConfig, step: Step, finished: Mapping[str, Artifact], view: View) -> Artifact:
+@dataclass(slots=True)
+class Deadline:
+    """`activeDeadlineSeconds`, counted from the start of this command."""
+
+    seconds: int | None
+    started: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float | None:
+        """Seconds left, at least zero; None without a deadline."""
+        return None if self.seconds is None else max(0.0, self.started + self.seconds - time.monotonic())
+
+    def judge(self, stopped: Stopped) -> TrainwrightError:
+        """The error to tell: the deadline's if it has passed, else that the run was stopped."""
+        if self.left() != 0.0:
+            return stopped
+        return DeadlineExceeded(
+            f"still at work after activeDeadlineSeconds: {self.seconds}; {stopped.message}",
+            hint="raise activeDeadlineSeconds; the same command goes on",
+        )
+
+
+def _ensure(
+    config: RunConfig, step: Step, finished: Mapping[str, Artifact], deadline: Deadline, view: View
+) -> Artifact:
     """The finished output of a stage: reused, or made now."""
     if step.artifact is not None:
         view.finished(step, step.artifact, reused=True)
@@ -181,13 +206,17 @@ def _ensure(config: RunConfig, step: Step, finished: Mapping[str, Artifact], vie
         facts={"ingredients": step.ingredients},
     )
     ranks = config.processes if stage.name == "train" else 1
-    artifact = launcher.run_stage(
-        config.workdir / RUN_FILE,
-        job,
-        processes=ranks,
-        threads=max(1, cpu_quota() // ranks),
-        on_line=view.line,
-    )
+    try:
+        artifact = launcher.run_stage(
+            config.workdir / RUN_FILE,
+            job,
+            processes=ranks,
+            threads=max(1, cpu_quota() // ranks),
+            deadline_s=deadline.left(),
+            on_line=view.line,
+        )
+    except Stopped as stopped:
+        raise deadline.judge(stopped) from stopped
     view.finished(step, artifact, reused=False)
     return artifact
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainwright.errors import EXIT_BAD_INPUT, EXIT_RETRY
+from trainwright.errors import EXIT_BAD_INPUT, EXIT_RETRY, EXIT_STOPPED
 
 from tests.local.run.conftest import Command, finished, rows, write_jsonl, write_run
 
@@ -150,6 +150,15 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
     ballast.unlink()
     done = trainwright(*arguments)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_past_its_deadline_stops_and_can_go_on(tmp_path: Path, trainwright: Command) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", rows(100))
+    endless = {"maxSteps": 100_000, "batchTokens": 256, "sequenceLength": 64}
+    run = write_run(tmp_path, {"training": endless, "activeDeadlineSeconds": 25})
+    done = trainwright("run", run, "--workdir", tmp_path / "work")
+    told(done, EXIT_STOPPED, "DeadlineExceeded", "activeDeadlineSeconds: 25")
+    assert any((tmp_path / "work").glob("stages/train/*/checkpoints/step-*/manifest.json"))
 
 
 @pytest.fixture
