@@ -7,9 +7,11 @@ Alone: `python -m trainwright prepare --config run.json`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trainwright.artifacts import Inputs
-from trainwright.contract import Report, RunConfig
+if TYPE_CHECKING:
+    from trainwright.artifacts import Inputs
+    from trainwright.contract import Report, RunConfig
 
 
 def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:

@@ -28,7 +28,7 @@ from trainwright.prepare.splitting.linking import Assignment, assign
 from trainwright.prepare.steps.offensive import words_of
 from trainwright.prepare.summary import Summary
 from trainwright.prepare.tally import Tally, merge
-from trainwright.prepare.work import SliceTask, Work
+from trainwright.prepare.work import SliceTask, Work, plain
 from trainwright.progress import Progress
 from trainwright.workers import Workers
 
@@ -75,7 +75,7 @@ def _work_of(config: RunConfig, rows: Path, output: Path) -> Work:
     heights = pl.scan_parquet(part_files(rows)).group_by("source").len().collect()
     columns = [column for source in spec.data.sources if source.columns for column in source.columns.keep]
     work = Work(
-        prepare=spec.data.prepare,
+        prepare=plain(spec.data.prepare),
         seed=spec.training.seed,
         uses={name: source.use for name, source in sources.items()},
         lexicon=_lexicon(config, output / "work"),

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trainwright.api import Clean
 from trainwright.prepare.batch import Batch, Mask, mask_of
 from trainwright.prepare.cleaning import characters, emoji, html, punctuation
 from trainwright.prepare.work import Work
+
+if TYPE_CHECKING:
+    from trainwright.api import Clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

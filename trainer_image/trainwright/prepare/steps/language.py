@@ -22,6 +22,13 @@ PROMPT_CHARS = 40
 LEAST_SCORE = 0.5
 ENOUGH_LETTERS = r"^(?:\P{L}*\p{L}){12}|^(?:\P{L}*[\p{L}--\p{Latin}]){4}"
 """12 Latin letters or 4 of another script: "hello? hi!" would be Italian with a score of 0.94."""
+ENGLISH = (
+    r"\b(?:the|you|what|that|with|this|are|your|how|they|would|about|know|think|it's|don't|i'm|my|there|been|could|"
+    r"really|because|where|when|which|have|she|him|who|why)\b"
+)
+LEAST_ENGLISH = 3
+"""Words that hardly occur in other languages. With three of them a text is English without asking the model: 54 % of
+English chat, where the model differs in 1 of 1,000 and is mostly wrong itself."""
 UNDETERMINED = "und"
 LABEL = "__label__"
 
@@ -29,13 +36,14 @@ LABEL = "__label__"
 def apply(batch: Batch, work: Work) -> None:
     """Set lang of every row; take rows in languages that are not kept."""
     heads = _heads(batch)
-    letters = heads.str.contains(ENOUGH_LETTERS)
-    lines = (heads + "\n").filter(letters).to_list()
+    is_english = heads.str.count_matches(ENGLISH) >= LEAST_ENGLISH
+    asked = (heads.str.contains(ENOUGH_LETTERS) & ~is_english).arg_true()
+    lines = (heads.gather(asked) + "\n").to_list()
     found = pl.Series(
         [labels[0] if labels else "" for labels in _model().multilinePredict(lines, 1, LEAST_SCORE, "strict")]
     )
     codes = found.cast(pl.String).str.strip_prefix(LABEL).replace("", UNDETERMINED)
-    lang = pl.repeat(UNDETERMINED, len(heads), eager=True).scatter(letters.arg_true(), codes)
+    lang = pl.repeat(UNDETERMINED, len(heads), eager=True).scatter(asked, codes).scatter(is_english.arg_true(), "en")
     batch.rows = batch.rows.with_columns(lang=lang)
     keep = work.prepare.language.keep
     if keep:
