@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pytest import TempPathFactory
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from trainwright.api import Spec
 from trainwright.artifacts import Artifact
@@ -36,8 +37,10 @@ FACTS = (
     ("How are you?", "Fine, thanks!"),
 )
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-STEPS = 150
+STEPS = 110
 torch.set_num_threads(1)  # more would only wait for each other on so small a model
+
+_SHARED: dict[bool, TinyRun] = {}
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,13 @@ def tiny_run(folder: Path, *, lora: bool = False, precision: str = "fp32") -> Ti
         config=config,
         inputs={name: artifact(folder / name, name, values, counts.get(name)) for name, values in metrics.items()},
     )
+
+
+def shared_run(folders: TempPathFactory, *, lora: bool = False) -> TinyRun:
+    """One run for all tests of a session that only read it."""
+    if lora not in _SHARED:
+        _SHARED[lora] = tiny_run(folders.mktemp("tiny") / "run", lora=lora)
+    return _SHARED[lora]
 
 
 def artifact(folder: Path, stage: str, metrics: Mapping[str, Any], counts: Mapping[str, int] | None = None) -> Artifact:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tiny_run import TinyRun, tiny_run
+from tests.tiny_run import TinyRun, shared_run
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> TinyRun:
-    return tiny_run(tmp_path_factory.mktemp("evaluate") / "tiny")
+    return shared_run(tmp_path_factory)

@@ -147,12 +147,34 @@ def test_without_test_rows_the_validation_rows_judge_and_the_result_says_so(dama
     assert "validation rows" in report.message
 
 
-def test_without_any_held_out_rows_there_is_nothing_to_judge_by(damaged, output):
+@pytest.fixture
+def nothing_held_out(damaged):
     for split in ("validation", "test"):
         shutil.rmtree(damaged.inputs["tokenize"].folder / split)
+    rows = damaged.inputs["prepare"].folder / "rows"
+    write_part(rows_frame(*[conversation(*fact, record=n, split="train") for n, fact in enumerate(FACTS)]), rows, 0)
     (damaged.inputs["train"].folder / "evaluations.jsonl").unlink()
+    return damaged
+
+
+def test_without_held_out_rows_a_training_keeps_its_weights_and_says_that_nobody_judged_them(nothing_held_out, output):
+    report = evaluate.run(nothing_held_out.config, nothing_held_out.inputs, output)
+    assert report.metrics["best"]["step"] == STEPS
+    assert report.metrics["result"]["split"] == "none" and report.metrics["result"]["loss"] is None
+    assert report.metrics["result"]["probes"] == 0.5
+    assert "no held-out row judged it" in report.message
+
+
+def test_without_held_out_rows_a_gate_is_not_met(nothing_held_out, output):
+    config = nothing_held_out.with_spec(evaluation={"gates": [{"metric": "loss", "max": 9.0}]})
+    with pytest.raises(QualityGate, match="loss is not measured"):
+        evaluate.run(config, nothing_held_out.inputs, output)
+
+
+def test_an_evaluation_without_rows_has_nothing_to_judge_by(nothing_held_out, output):
+    del nothing_held_out.inputs["train"]
     with pytest.raises(BadInput, match="nothing to judge by"):
-        evaluate.run(damaged.config, damaged.inputs, output)
+        evaluate.run(nothing_held_out.with_spec(goal="Evaluate"), nothing_held_out.inputs, output)
 
 
 def test_goal_evaluate_judges_the_model_itself(damaged, output):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tiny_run import TinyRun, tiny_run
+from tests.tiny_run import TinyRun, shared_run
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> TinyRun:
-    return tiny_run(tmp_path_factory.mktemp("export") / "tiny")
+    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def tiny_lora(tmp_path_factory) -> TinyRun:
-    return tiny_run(tmp_path_factory.mktemp("export-lora") / "tiny", lora=True)
+    return shared_run(tmp_path_factory, lora=True)

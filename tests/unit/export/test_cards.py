@@ -7,6 +7,7 @@ import json
 
 import pytest
 import yaml
+from trainwright.artifacts import Artifact
 from trainwright.export.data_card import data_card, table
 from trainwright.export.manifest import write_manifest
 from trainwright.export.model_card import model_card
@@ -51,9 +52,11 @@ def test_a_source_without_a_licence_leaves_the_licence_open(tiny, inputs):
     assert "not stated" in data_card(config, inputs)
 
 
-def test_norwegian_stays_a_language_in_yaml(tiny, inputs):
+def test_languages_of_a_percent_stand_in_yaml_and_norwegian_stays_one(tiny, inputs):
     prepare = inputs["prepare"]
-    inputs["prepare"] = artifact(prepare.folder, "prepare", {**prepare.metrics, "languages": {"no": 3, "en": 5}})
+    inputs["prepare"] = artifact(
+        prepare.folder, "prepare", {**prepare.metrics, "languages": {"no": 30, "en": 500, "is": 1, "und": 40}}
+    )
     front = yaml.safe_load(model_card(tiny.config, inputs, 1).split("---")[1])
     assert front["language"] == ["en", "no"]
 
@@ -97,3 +100,16 @@ def test_the_manifest_hashes_every_file_and_makes_all_readable(tiny, inputs, tmp
     assert manifest["stages"]["train"] == inputs["train"].key
     assert size_bytes == 3
     assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o644}
+
+
+def test_a_card_is_titled_after_its_base_and_not_after_the_run(tiny, inputs):
+    card = model_card(tiny.config, inputs, 1)
+    assert "\n# base, fine-tuned\n" in card
+    assert card == model_card(tiny.config.model_copy(update={"name": "another"}), inputs, 1)
+
+
+def test_a_trial_on_a_sample_is_told(tiny, inputs):
+    ingest = inputs["ingest"]
+    done = {**ingest.done, "ingredients": {"sample": 1000}}
+    inputs["ingest"] = Artifact(stage="ingest", key=ingest.key, folder=ingest.folder, done=done)
+    assert "at most 1,000 exchanges of each source" in data_card(tiny.config, inputs)

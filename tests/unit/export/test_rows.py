@@ -36,7 +36,7 @@ def test_rows_lie_by_split_with_messages_that_other_tools_read(prepared):
     assert [(m["role"], m["content"]) for m in train["messages"]] == [("user", "hello"), ("assistant", "hi")]
     assert len(train["id"]) == 32 and train["lang"] == "en"
     assert (report.counts["train"], report.counts["validation"], report.counts["test"]) == (1, 0, 1)
-    assert "# Data of tiny" in (output / "data" / "DATA.md").read_text("utf-8")
+    assert "# Data\n" in (output / "data" / "DATA.md").read_text("utf-8")
     assert "train/part-00000.parquet" in json.loads((output / "data" / "manifest.json").read_text())["files"]
 
 

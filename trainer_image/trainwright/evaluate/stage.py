@@ -107,16 +107,20 @@ def _begin(config: RunConfig, inputs: Inputs) -> _Work:
 
 
 def _result(work: _Work, best: Mapping[str, Any]) -> tuple[dict[str, Any], Answers]:
-    """The winner's figures on the test rows; on the validation rows if there are no test rows, and then it says so."""
+    """The winner's figures on the test rows, else on the validation rows, else on none; `split` says which.
+
+    A training without held-out rows still ends with weights, unjudged; an evaluation needs something to judge by.
+    """
     step = best["step"]
     loss = work.contenders.loss(step, "test")
     if not loss.targets:
-        if best["loss"] is None:
+        judged = best["loss"] is not None
+        if not judged and not work.contenders.trained:
             raise BadInput(
                 "there is nothing to judge by: no validation and no test row has a target",
                 hint="give data.split a share, or a source `use: Test`",
             )
-        return {"split": "validation", **best}, Answers.none()
+        return {"split": "validation" if judged else "none", **best}, Answers.none()
     answers = work.ask(step, work.test, with_probes=False)
     probes = {"probes": best["probes"]} if "probes" in best else {}
     figures = {"split": "test", "step": step, **figures_of_loss(loss.mean), **answers.figures, **probes}
@@ -159,11 +163,12 @@ def _report(
 ) -> Report:
     contenders = work.contenders
     steps = json_lines(contenders.inputs["train"].folder / "steps.jsonl") if contenders.trained else []
-    told = ", ".join(
+    figures = ", ".join(
         f"{name} {result[name]:.4g}" for name in ("loss", "bleu", "rougeL", "probes") if result.get(name) is not None
     )
+    told = f"on {result['split']} rows: {figures}" if result["split"] != "none" else "no held-out row judged it"
     return Report(
-        message=f"step {best['step']} wins; on {result['split']} rows: {told}",
+        message=f"step {best['step']} wins; {told}",
         counts={
             "candidates": len(candidates),
             "validationAnswers": len(work.validation),

@@ -20,7 +20,8 @@ def data_card(config: RunConfig, inputs: Inputs) -> str:
     facts = _source_facts(inputs)
     bad = inputs["ingest"].counts.get("bad", 0)
     sections = [
-        f"# Data of {config.name}",
+        "# Data",
+        _sample(inputs),
         "Numbers are exchanges (a response with the turn before it) unless they say rows.",
         "## Sources",
         table(("source", "licence", "use", "weight", "rows", "exchanges", "bad rows"), _sources(config, facts)),
@@ -55,6 +56,12 @@ def settings(values: Any) -> str:
 def licences(config: RunConfig) -> list[str]:
     """The licences of the sources as the spec names them, each once."""
     return sorted({source.license for source in config.spec.data.sources if source.license})
+
+
+def _sample(inputs: Inputs) -> str:
+    """Says that only a sample of each source was taken, if so."""
+    sample = (inputs["ingest"].done.get("ingredients") or {}).get("sample")
+    return f"A trial on a sample: at most {sample:,} exchanges of each source." if sample else ""
 
 
 def _source_facts(inputs: Inputs) -> list[Mapping[str, Any]]:

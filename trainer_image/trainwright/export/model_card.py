@@ -1,10 +1,12 @@
 """README.md of the deliverable: what it is, how to use it, how good it is, how it was made and from what.
 
-No clock and no machine stand in it: equal runs give equal cards.
+No clock, no machine and no name of the run stand in it: equal stages give equal cards, and a card is reused with its
+weights.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,6 +17,8 @@ from trainwright.contract import RunConfig
 from trainwright.export.data_card import licences, settings, table
 
 FIGURES = ("loss", "perplexity", "bleu", "rouge1", "rouge2", "rougeL", "probes")
+LANGUAGE_SHARE = 0.01
+"""Rarer ones are more often mistakes of the detector than languages the model speaks."""
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "tokenizers")
 USE = """```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -34,7 +38,7 @@ def model_card(config: RunConfig, inputs: Inputs, parameters: int) -> str:
     evaluate, train = inputs["evaluate"].metrics, inputs["train"].metrics
     sections = [
         _front_matter(config, inputs),
-        f"# {config.name}",
+        f"# {_title(config)}",
         _origin(config, inputs, parameters),
         "## Use",
         USE,
@@ -73,9 +77,8 @@ def _front_matter(config: RunConfig, inputs: Inputs) -> str:
     named = licences(config)
     if len(named) == 1 and all(source.license for source in config.spec.data.sources):
         lines.append(f"license: {named[0].lower()}")
-    languages = [name for name in (inputs["prepare"].metrics.get("languages") or {}) if len(name) == 2]
-    if languages:
-        lines.append(f"language: [{', '.join(sorted(languages))}]".replace("[no]", "['no']").replace(" no", " 'no'"))
+    if languages := _languages(inputs["prepare"].metrics.get("languages") or {}):
+        lines.append(f"language: {json.dumps(languages)}")
     return "\n".join([*lines, "---"])
 
 
@@ -89,6 +92,20 @@ def _origin(config: RunConfig, inputs: Inputs, parameters: int) -> str:
     return f"A {weights['architecture']} of {parameters:,} parameters, fine-tuned ({how}) from `{base}`{revision}."
 
 
+def _languages(counts: Mapping[str, int]) -> list[str]:
+    """The languages of at least LANGUAGE_SHARE of the rows, by their ISO 639-1 codes."""
+    least = LANGUAGE_SHARE * sum(counts.values())
+    return sorted(name for name, count in counts.items() if len(name) == 2 and count >= least)
+
+
+def _title(config: RunConfig) -> str:
+    model = config.spec.model
+    if model is None or model.from_ is None:
+        preset = model.scratch.preset if model and model.scratch else None
+        return f"{preset or 'A model'}, trained from scratch"
+    return f"{model.from_.partition('@')[0].rstrip('/').rsplit('/', 1)[-1]}, fine-tuned"
+
+
 def _system_prompt(config: RunConfig) -> str:
     if config.spec.model is None or config.spec.model.system_prompt is None:
         return "it inserts no system prompt of its own."
@@ -98,7 +115,7 @@ def _system_prompt(config: RunConfig) -> str:
 def _figures(evaluate: Mapping[str, Any]) -> list[Sequence[Any]]:
     result = evaluate["result"]
     rows = [("before, validation rows", evaluate.get("before")), ("this model, validation rows", evaluate["best"])]
-    rows += [(f"this model, {result['split']} rows", result)] if result["split"] != "validation" else []
+    rows += [(f"this model, {result['split']} rows", result)] if result["split"] == "test" else []
     return [(name, *(values.get(figure) for figure in FIGURES)) for name, values in rows if values]
 
 
