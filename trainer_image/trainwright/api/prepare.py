@@ -44,7 +44,7 @@ class Language(ApiModel):
     enabled: bool = True
     """Switches the step."""
     keep: Annotated[list[LanguageCode], Field(max_length=64)] = []
-    """ISO 639 codes of the languages that stay; empty: all."""
+    """ISO 639 codes of the languages that stay; empty: all. `und` keeps text too short or doubtful to tell."""
     translate_to: LanguageCode | None = None
     """Rows in other languages are translated into this one instead of dropped; needs translator."""
     translator: Uri | None = None
