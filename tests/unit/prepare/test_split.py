@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 from trainwright.formats.rows import FLAG_NOT_SCORED
+from trainwright.prepare.splitting import linking
 from trainwright.prepare.splitting.groups import choose
+from trainwright.prepare.splitting.links import MATCHES
 
 from tests.factories import conversation, rows_frame
 from tests.unit.prepare.chat import chat, exchange, sentence, with_typo
@@ -84,6 +86,18 @@ def test_training_rows_that_match_an_evaluation_row_go(tmp_path: Path) -> None:
         (12, "split", "evaluation.response"),
     ]
     assert done.report.metrics["linksFoundByCheck"] == 0
+
+
+def test_the_check_of_the_written_files_finds_and_cuts_what_was_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(5)
+    secret = conversation(sentence(draw, 9), sentence(draw, 12), record=1, source="./validation.jsonl")
+    rows = rows_frame(secret, with_typo(secret, draw, record=11), *chat(20, 6))
+    monkeypatch.setattr(linking, "find_links", lambda task: pl.DataFrame(schema=MATCHES))
+    done = prepare(tmp_path, rows, settings=ALL_OFF, sources=TWO_SOURCES)
+    assert done.report.metrics["linksFoundByCheck"] == 1
+    assert done.reasons == [(11, "split", "evaluation.near")]
 
 
 def test_a_matching_turn_in_a_conversation_loses_its_loss_only(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -114,12 +115,12 @@ def _finish(
         partitions = [list(pieces) for _, pieces in groupby(slices, key=lambda piece: piece.partition)]
         for _ in workers.map(gather_partition, [GatherTask(work=work, slices=pieces) for pieces in partitions]):
             pass
-        cuts, unscored = leaks_of(work, workers)
+        cuts, unscored = leaks_of(work, workers, assignment.phrases)
         if not cuts.height + unscored.height:
             return finished, late
         late += cuts.height + unscored.height
-        assignment = Assignment(
-            chosen=assignment.chosen,
+        assignment = replace(
+            assignment,
             cuts=pl.concat([assignment.cuts, cuts]),
             unscored=pl.concat([assignment.unscored, unscored]),
         )

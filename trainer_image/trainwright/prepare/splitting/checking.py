@@ -34,8 +34,11 @@ class CheckTask:
     slice: Slice
 
 
-def leaks_of(work: Work, workers: Workers) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What still links training to evaluation: training exchanges to cut, and evaluation exchanges not to score."""
+def leaks_of(work: Work, workers: Workers, phrases: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What still links training to evaluation: training exchanges to cut, and evaluation exchanges not to score.
+
+    `phrases` are the evaluation exchanges (id, turn) whose response gives nothing away.
+    """
     slices = slices_of(work.output / "rows")
     tasks = [CheckTask(work=work, slice=piece) for piece in slices]
     evaluation = pl.concat(workers.map(evaluation_of, tasks))
@@ -46,7 +49,7 @@ def leaks_of(work: Work, workers: Workers) -> tuple[pl.DataFrame, pl.DataFrame]:
         matches = pl.concat(workers.map(matches_in, tasks))
     unscored = unscored_of(matches, evaluation)
     known = evaluation.filter("unscored")
-    return cuts_of(matches, evaluation), unscored.join(known, on=["id", "turn"], how="anti")
+    return cuts_of(matches, evaluation, phrases), unscored.join(known, on=["id", "turn"], how="anti")
 
 
 def evaluation_of(task: CheckTask) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from trainwright.prepare.duplicates.signing import BYTES, PAIR_BANDS, RESPONSE_B
 from trainwright.prepare.duplicates.verifying import TextTask, texts_of
 from trainwright.prepare.slices import Slice
 from trainwright.prepare.splitting.groups import Chosen, choose, sizes_of, splits_of
-from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, unscored_of
+from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, phrases_of, unscored_of
 from trainwright.prepare.work import Work
 from trainwright.workers import Workers
 
@@ -29,6 +29,8 @@ class Assignment:
     """Training exchanges that lose their loss: id, turn, reason."""
     unscored: pl.DataFrame
     """Evaluation exchanges that are not scored: id, turn."""
+    phrases: pl.DataFrame
+    """Evaluation exchanges whose response is a phrase of the data: id, turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,13 @@ def assign(work: Work, slices: Sequence[Slice], workers: Workers, validation: fl
         pl.concat(texts).write_ipc(work.folder / EVALUATION_TEXTS)
         tasks = [LinkTask(work=work, slice=piece, chosen=chosen) for piece in slices]
         matches = pl.concat(workers.map(find_links, tasks))
-    return Assignment(chosen=chosen, cuts=cuts_of(matches, signed), unscored=unscored_of(matches, signed))
+    phrases = phrases_of(matches, signed)
+    return Assignment(
+        chosen=chosen,
+        cuts=cuts_of(matches, signed, phrases),
+        unscored=unscored_of(matches, signed),
+        phrases=phrases,
+    )
 
 
 def find_links(task: LinkTask) -> pl.DataFrame:

@@ -53,15 +53,21 @@ def matches_of(
     return pl.concat(found).join(keys, on="place").select(MATCHES.keys())
 
 
-def cuts_of(matches: pl.DataFrame, evaluation: pl.DataFrame) -> pl.DataFrame:
-    """The training exchanges that lose their loss: id, turn, reason (the first kind that holds)."""
-    words = evaluation.select("words", evaluation=pl.int_range(pl.len(), dtype=pl.UInt32))
+def phrases_of(matches: pl.DataFrame, evaluation: pl.DataFrame) -> pl.DataFrame:
+    """The evaluation exchanges (id, turn) whose response so many training exchanges have that it is a phrase."""
     held = matches.filter(pl.col("kind") == "response").group_by("evaluation").len("held")
-    judged = matches.join(words, on="evaluation").join(held, on="evaluation", how="left")
-    cut = judged.filter(
+    return evaluation[held.filter(pl.col("held") > COMMON)["evaluation"].sort()].select("id", "turn")
+
+
+def cuts_of(matches: pl.DataFrame, evaluation: pl.DataFrame, phrases: pl.DataFrame) -> pl.DataFrame:
+    """The training exchanges that lose their loss: id, turn, reason (the first kind that holds)."""
+    facts = evaluation.select("words", evaluation=pl.int_range(pl.len(), dtype=pl.UInt32)).with_columns(
+        is_phrase=_is_among(evaluation, phrases)
+    )
+    cut = matches.join(facts, on="evaluation").filter(
         pl.col("kind").is_in(["group", "near"])
         | (pl.col("kind") == "exact") & (pl.col("words") >= LEAST_WORDS)
-        | (pl.col("kind") == "response") & (pl.col("held") <= COMMON)
+        | (pl.col("kind") == "response") & ~pl.col("is_phrase")
     )
     order = pl.Enum(["group", "exact", "near", "response"])
     return (
@@ -75,6 +81,12 @@ def unscored_of(matches: pl.DataFrame, evaluation: pl.DataFrame) -> pl.DataFrame
     """The evaluation exchanges (id, turn) that are short and stand in training too."""
     equal = matches.filter(pl.col("kind") == "exact")["evaluation"].unique().sort()
     return evaluation[equal].filter(pl.col("words") < LEAST_WORDS).select("id", "turn")
+
+
+def _is_among(evaluation: pl.DataFrame, some: pl.DataFrame) -> pl.Series:
+    known = some.unique().with_columns(found=pl.lit(True))
+    keys = evaluation.select("id", "turn").join(known, on=["id", "turn"], how="left", maintain_order="left")
+    return keys["found"].fill_null(False)
 
 
 def _near(
