@@ -82,8 +82,10 @@ def line_chart(chart: Chart) -> Markup:
 
 
 def histogram(edges: Sequence[float], counts: Sequence[float], *, title: str, unit: str) -> Markup:
-    """Bars of equal width, one for each bin; labelled by their edges."""
-    if len(edges) != len(counts) + 1 or not counts or max(counts) <= 0:
+    """Bars of equal width, one for each bin, labelled by their edges; nothing if these are no edges and counts."""
+    if len(edges) != len(counts) + 1 or not all(map(wording.is_number, [*edges, *counts])):
+        return Markup("")
+    if not counts or min(counts) < 0 or max(counts) == 0:
         return Markup("")
     low, high, ticks = _axis(0.0, max(counts))
     frame = _Frame(left=0, right=len(counts), low=low, high=high)

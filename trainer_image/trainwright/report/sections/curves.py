@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
 from trainwright.report import charts, wording
-from trainwright.report.outputs import Outputs
+from trainwright.report.outputs import Outputs, mapping
 
 
 def curves(outputs: Outputs) -> dict[str, Any] | None:
@@ -15,13 +16,13 @@ def curves(outputs: Outputs) -> dict[str, Any] | None:
     if "train" not in outputs.stages:
         return None
     steps = outputs.lines("train", "steps.jsonl")
-    evaluations = outputs.metric("train", "evaluations") or outputs.lines("train", "evaluations.jsonl")
+    evaluations = outputs.evaluations()
     return {
         "loss": _loss(outputs, steps, evaluations),
         "unigram": _unigram(outputs),
         "rate": _small("Learning rate", steps, "learningRate"),
         "norm": _small("Gradient norm", steps, "gradNorm"),
-        "overfitting": outputs.metric("evaluate", "overfitting"),
+        "overfitting": _overfitting(outputs),
         "stopping": _stopping(outputs),
         "evaluations": [
             {
@@ -35,11 +36,11 @@ def curves(outputs: Outputs) -> dict[str, Any] | None:
     }
 
 
-def _loss(outputs: Outputs, steps: list[dict[str, Any]], evaluations: list[dict[str, Any]]) -> Markup:
+def _loss(outputs: Outputs, steps: list[Mapping[str, Any]], evaluations: list[Mapping[str, Any]]) -> Markup:
     training, validation = _points(steps, "loss"), _points(evaluations, "loss")
     unigram = _unigram(outputs)
-    best = outputs.metric("train", "best") or {}
-    mark = (float(best["step"]), float(best["loss"])) if wording.is_number(best.get("loss")) else None
+    step, lowest = outputs.number("train", "best", "step"), outputs.number("train", "best", "loss")
+    mark = (step, lowest) if step is not None and lowest is not None else None
     if not training and not validation:
         return Markup("")
     last = f"{wording.count(training[-1][0])} training steps" if training else "no training steps"
@@ -63,11 +64,17 @@ def _loss(outputs: Outputs, steps: list[dict[str, Any]], evaluations: list[dict[
 
 def _unigram(outputs: Outputs) -> float | None:
     """The loss of knowing only token frequencies: a line to be below for models from scratch."""
-    model, loss = outputs.config.spec.model, outputs.metric("tokenize", "unigramLoss")
-    return float(loss) if model and model.scratch and wording.is_number(loss) else None
+    model = outputs.config.spec.model
+    return outputs.number("tokenize", "unigramLoss") if model and model.scratch else None
 
 
-def _small(title: str, steps: list[dict[str, Any]], name: str) -> Markup:
+def _overfitting(outputs: Outputs) -> Mapping[str, Any] | None:
+    """Whether evaluate sees overfitting, and what it says."""
+    told = mapping(outputs.metric("evaluate", "overfitting"))
+    return {"signal": told.get("signal") is True, "message": str(told["message"])} if "message" in told else None
+
+
+def _small(title: str, steps: list[Mapping[str, Any]], name: str) -> Markup:
     points = _points(steps, name)
     if len(points) < 2:
         return Markup("")
@@ -80,17 +87,17 @@ def _small(title: str, steps: list[dict[str, Any]], name: str) -> Markup:
 def _stopping(outputs: Outputs) -> str:
     """What early stopping did, if it was on."""
     wanted = outputs.config.spec.training.early_stopping
-    state = outputs.metric("train", "earlyStopping") or {}
+    state = mapping(outputs.metric("train", "earlyStopping"))
     if wanted is None:
         return ""
     if outputs.metric("train", "ended") == "earlyStopping":
         best = wording.figure(state.get("best"))
         return f"Stopped early: {wanted.patience} evaluations in a row were no better than {best}."
-    bad = state.get("bad", 0)
+    bad = wording.count(state.get("bad", 0))
     return f"Early stopping was on and did not act: {bad} of {wanted.patience} evaluations in a row were no better."
 
 
-def _points(lines: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:
+def _points(lines: list[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
     return [
         (float(line["step"]), float(line[name]))
         for line in lines

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from markupsafe import Markup
 
 from trainwright.contract import source_names
 from trainwright.report import charts, wording
-from trainwright.report.outputs import Outputs
+from trainwright.report.outputs import Outputs, mapping, number, numbers
 
 LONGEST_LIST = 12
 
@@ -17,7 +18,7 @@ def data(outputs: Outputs) -> dict[str, Any] | None:
     if "ingest" not in outputs.stages and "prepare" not in outputs.stages:
         return None
     counts = outputs.counts("prepare")
-    lengths = outputs.metric("prepare", "lengths") or {}
+    lengths = mapping(outputs.metric("prepare", "lengths"))
     return {
         "sources": _sources(outputs),
         "steps": _steps(outputs),
@@ -29,15 +30,12 @@ def data(outputs: Outputs) -> dict[str, Any] | None:
         "languages": _shares(_named(outputs.metric("prepare", "languages"))),
         "kept": [
             (wording.title_of(name), _shares(values))
-            for name, values in (outputs.metric("prepare", "kept") or {}).items()
+            for name, values in mapping(outputs.metric("prepare", "kept")).items()
         ],
         "lengths": [
-            (
-                f"{name.capitalize()} length",
-                charts.histogram(h["edges"], h["counts"], title=f"Length of the {name}", unit="characters"),
-            )
-            for name, h in lengths.items()
-            if isinstance(h, Mapping) and h.get("edges") and h.get("counts")
+            (f"{name.capitalize()} length", _histogram(lengths[name], name))
+            for name in ("prompt", "response")
+            if name in lengths
         ],
         "tokens": _tokens(outputs),
     }
@@ -45,11 +43,11 @@ def data(outputs: Outputs) -> dict[str, Any] | None:
 
 def _sources(outputs: Outputs) -> list[dict[str, Any]]:
     """One line a source: what was read, and how its training rows are seen in an epoch."""
-    read = {str(source.get("name") or source.get("uri")): source for source in _read(outputs)}
-    seen = outputs.metric("tokenize", "perSource") or {}
+    read = {str(source.get("name") or source.get("uri")): source for source in outputs.sources()}
+    seen = mapping(outputs.metric("tokenize", "perSource"))
     lines = []
     for name, source in zip(source_names(outputs.config.spec), outputs.config.spec.data.sources, strict=True):
-        facts, share = read.get(name) or {}, seen.get(name) or {}
+        facts, share = read.get(name) or {}, mapping(seen.get(name))
         taken, found = facts.get("exchanges"), facts.get("exchangesFound")
         more = wording.is_number(found) and wording.is_number(taken) and found > taken
         lines.append(
@@ -69,32 +67,24 @@ def _sources(outputs: Outputs) -> list[dict[str, Any]]:
     return lines
 
 
-def _read(outputs: Outputs) -> list[Mapping[str, Any]]:
-    """What ingest says of each source."""
-    sources = outputs.file("ingest", "sources.json")
-    return [source for source in sources if isinstance(source, Mapping)] if isinstance(sources, list) else []
-
-
 def _steps(outputs: Outputs) -> list[dict[str, Any]]:
     """The way from all exchanges to the kept ones, a line a step, as a waterfall."""
-    steps = [step for step in outputs.file("prepare", "steps.json") or outputs.metric("prepare", "steps") or [] if step]
-    largest = max((step.get("in") or 0 for step in steps), default=0) or 1
+    steps = outputs.steps()
+    largest = max([number(step.get("in")) or 0 for step in steps], default=0) or 1
     lines = []
     for step in steps:
-        before, after = step.get("in") or 0, step.get("out") or 0
-        reasons = sorted((step.get("reasons") or {}).items(), key=lambda item: (-item[1], item[0]))
-        changed = [(name, n) for name, n in (step.get("changed") or {}).items() if n]
-        changed += [(f"{name} in evaluation rows, kept", n) for name, n in (step.get("spared") or {}).items() if n]
+        before, after = number(step.get("in")) or 0, number(step.get("out")) or 0
+        reasons = sorted(numbers(step.get("reasons")).items(), key=lambda item: (-item[1], item[0]))
+        changes = [*reasons, *numbers(step.get("changed")).items()]
+        spared = [(f"{name} in evaluation rows, kept", n) for name, n in numbers(step.get("spared")).items()]
         lines.append(
             {
                 "name": wording.title_of(str(step.get("step"))),
                 "in": wording.count(before),
                 "out": wording.count(after),
-                "dropped": before - after,
+                "dropped": before > after,
                 "dropped_text": f"−{wording.count(before - after)}" if before > after else "0",
-                "share": wording.share((before - after) / before) if before > after else "",
-                "reasons": [f"{wording.words_of(name)} {wording.count(n)}" for name, n in reasons if n],
-                "changed": [f"{wording.words_of(name)} {wording.count(n)}" for name, n in changed],
+                "changes": [f"{wording.words_of(name)} {wording.count(n)}" for name, n in changes + spared if n],
                 "bar": charts.bar(
                     [("kept", 0, after / largest), ("dropped", after / largest, (before - after) / largest)]
                 ),
@@ -105,8 +95,8 @@ def _steps(outputs: Outputs) -> list[dict[str, Any]]:
 
 def _reasons(outputs: Outputs) -> list[dict[str, Any]]:
     """Every named reason why an exchange was dropped by prepare or tokenize, most frequent first."""
-    steps = outputs.file("prepare", "steps.json") or outputs.metric("prepare", "steps") or []
-    found = [(name, n, str(step.get("step"))) for step in steps for name, n in (step.get("reasons") or {}).items()]
+    steps = [(str(step.get("step")), numbers(step.get("reasons"))) for step in outputs.steps()]
+    found = [(name, n, step) for step, reasons in steps for name, n in reasons.items()]
     for name, n in outputs.counts("tokenize").items():
         if name.startswith("dropped."):
             found.append((name.removeprefix("dropped."), n, "tokenize"))
@@ -116,18 +106,17 @@ def _reasons(outputs: Outputs) -> list[dict[str, Any]]:
 def _unread(outputs: Outputs) -> list[dict[str, Any]]:
     """Every named reason why ingest could not read a row or left a record out, over all sources."""
     found = [
-        (str(name), n, how)
-        for source in _read(outputs)
+        (name, n, how)
+        for source in outputs.sources()
         for key, how in (("bad", "could not be read"), ("dropped", "left out"))
-        if isinstance(source.get(key), Mapping)
-        for name, n in source[key].items()
+        for name, n in numbers(source.get(key)).items()
     ]
     return _as_bars(found)
 
 
-def _as_bars(found: list[tuple[str, int, str]]) -> list[dict[str, Any]]:
+def _as_bars(found: list[tuple[str, float, str]]) -> list[dict[str, Any]]:
     """(reason, count, step) with bars beside the largest; equal reasons of a step are added up."""
-    sums: dict[tuple[str, str], int] = {}
+    sums: dict[tuple[str, str], float] = {}
     for name, n, step in found:
         sums[name, step] = sums.get((name, step), 0) + n
     largest = max(sums.values(), default=0) or 1
@@ -143,18 +132,14 @@ def _as_bars(found: list[tuple[str, int, str]]) -> list[dict[str, Any]]:
     ]
 
 
-def _named(languages: Any) -> Any:
+def _named(languages: Any) -> dict[str, float]:
     """The languages by code, with ISO's code for an undetermined one as a word."""
-    if not isinstance(languages, Mapping):
-        return languages
-    return {"unknown" if code == "und" else code: n for code, n in languages.items()}
+    return {"unknown" if code == "und" else code: n for code, n in numbers(languages).items()}
 
 
 def _shares(values: Any, *, by_size: bool = True) -> list[dict[str, Any]]:
     """Names with counts as bars of their share, largest first unless in a given order; a long tail becomes one line."""
-    if not isinstance(values, Mapping):
-        return []
-    ordered = [(str(name), n) for name, n in values.items() if wording.is_number(n)]
+    ordered = list(numbers(values).items())
     if by_size:
         ordered.sort(key=lambda item: (-item[1], item[0]))
     total = sum(n for _, n in ordered)
@@ -169,6 +154,13 @@ def _shares(values: Any, *, by_size: bool = True) -> list[dict[str, Any]]:
          "bar": charts.bar([("kept", 0, min(1.0, n / largest))])}
         for name, n in ordered
     ]  # fmt: skip
+
+
+def _histogram(value: Any, name: str) -> Markup:
+    edges, counts = mapping(value).get("edges"), mapping(value).get("counts")
+    if not isinstance(edges, list) or not isinstance(counts, list):
+        return Markup("")
+    return charts.histogram(edges, counts, title=f"Length of the {name}", unit="characters")
 
 
 def _tokens(outputs: Outputs) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainwright.report import wording
-from trainwright.report.outputs import Outputs
+from trainwright.report.outputs import Outputs, mapping, records
 from trainwright.report.sections.summary import NAMES, written
 
 
@@ -14,8 +14,8 @@ def evaluation(outputs: Outputs) -> dict[str, Any] | None:
     """The tables; None if nothing was evaluated."""
     if "evaluate" not in outputs.stages:
         return None
-    before, best, result = (outputs.metric("evaluate", name) or {} for name in ("before", "best", "result"))
-    candidates = outputs.metric("evaluate", "candidates") or []
+    before, best, result = (mapping(outputs.metric("evaluate", name)) for name in ("before", "best", "result"))
+    candidates = records(outputs.metric("evaluate", "candidates"))
     known = [name for name in NAMES if any(name in line for line in (before, result, *candidates))]
     rows = [_row("Before training", before, known, "")] if before else []
     rows += [
@@ -32,8 +32,8 @@ def evaluation(outputs: Outputs) -> dict[str, Any] | None:
     return {
         "columns": [NAMES[name] for name in known],
         "rows": rows,
-        "gates": [_gate(gate) for gate in outputs.metric("evaluate", "gates") or []],
-        "signatures": outputs.metric("evaluate", "signatures") or {},
+        "gates": [_gate(gate) for gate in records(outputs.metric("evaluate", "gates"))],
+        "signatures": mapping(outputs.metric("evaluate", "signatures")),
         "export": _export(outputs),
     }
 

@@ -45,7 +45,7 @@ def _digests(outputs: Outputs) -> list[tuple[str, str]]:
         ("Embedding", outputs.metric("index", "digest")),
         ("Delivered model", outputs.metric("export", "digest")),
     ]
-    for source in outputs.file("ingest", "sources.json") or []:
+    for source in outputs.sources():
         named.append((wording.short_source(str(source.get("uri"))), source.get("digest")))
     return [(name, str(digest)) for name, digest in named if digest]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainwright.report import wording
-from trainwright.report.outputs import Outputs
+from trainwright.report.outputs import Outputs, records, texts
 
 
 def planned(outputs: Outputs) -> dict[str, Any] | None:
     """A line for each figure that the plan gave; None without a plan."""
     lines = [*_sizes(outputs), *_times(outputs)]
-    return {"lines": lines, "notes": [str(note) for note in outputs.plan.get("notes") or []]} if lines else None
+    return {"lines": lines, "notes": texts(outputs.plan.get("notes"))} if lines else None
 
 
 def _sizes(outputs: Outputs) -> list[dict[str, str]]:
@@ -32,8 +32,7 @@ def _sizes(outputs: Outputs) -> list[dict[str, str]]:
 
 
 def _times(outputs: Outputs) -> list[dict[str, str]]:
-    times = outputs.plan.get("times") or []
-    named = {str(line.get("name")): line.get("figure") for line in times if isinstance(line, Mapping)}
+    named = {str(line.get("name")): line.get("figure") for line in records(outputs.plan.get("times"))}
     found = []
     for stage in outputs.stages:
         line = _line(f"Time of {stage}", named.get(stage), outputs.fact(stage, "seconds"), wording.duration)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainwright.report import wording
-from trainwright.report.outputs import Outputs
+from trainwright.report.outputs import Outputs, mapping, records, texts
 
 MOST_TILES = 6
 HIGHER_IS_BETTER = {"bleu", "rouge1", "rouge2", "rougeL", "probes"}
@@ -33,7 +33,7 @@ def summary(outputs: Outputs) -> dict[str, Any]:
         "tiles": _fitting([tile for tile in _tiles(outputs) if tile]),
         "sample": _sample(outputs),
         "warnings": [
-            (name, str(warning)) for name in outputs.stages for warning in outputs.metric(name, "warnings") or []
+            (name, str(warning)) for name in outputs.stages for warning in texts(outputs.metric(name, "warnings"))
         ],
         "probes": _answered(outputs) if outputs.examples else [],
     }
@@ -47,9 +47,9 @@ def _sample(outputs: Outputs) -> str:
 
 def _answered(outputs: Outputs) -> list[dict[str, Any]]:
     """The probes with the answers before and after training."""
-    probes = outputs.file("evaluate", "probes.json")
+    probes = records(outputs.file("evaluate", "probes.json"))
     names = ("prompt", "contains", "before", "after", "met")
-    return [{name: probe.get(name) for name in names} for probe in probes if isinstance(probe, dict)] if probes else []
+    return [{name: probe.get(name) for name in names} for probe in probes]
 
 
 def _lede(outputs: Outputs) -> str:
@@ -61,7 +61,7 @@ def _lede(outputs: Outputs) -> str:
     data += f" of {sources} source{'s' if sources > 1 else ''}"
     if spec.goal == "PrepareData":
         return f"{data[0].upper()}{data[1:]}, cleaned, judged and split."
-    size = outputs.metric("weights", "parameters") or outputs.counts("export").get("parameters")
+    size = outputs.number("weights", "parameters") or outputs.counts("export").get("parameters")
     model = f"{model_name(outputs)}" + (f" ({wording.compact(size)} parameters)" if size else "")
     if spec.goal == "Evaluate":
         return f"{model}, judged on {data}."
@@ -75,7 +75,7 @@ def _lede(outputs: Outputs) -> str:
         else "trained further"
     )
     adapter = f" with LoRA of rank {training.lora.rank}" if training.lora else ""
-    steps, tokens = outputs.metric("train", "steps"), outputs.counts("train").get("tokens")
+    steps, tokens = outputs.number("train", "steps"), outputs.counts("train").get("tokens")
     length = f": {wording.count(steps)} steps over {wording.compact(tokens)} tokens" if steps else ""
     return f"{model}, {how}{adapter}{length}, from {data}."
 
@@ -99,21 +99,19 @@ def written(metric: str, value: Any) -> str:
 
 
 def _verdict(outputs: Outputs) -> dict[str, str] | None:
-    gates = outputs.metric("evaluate", "gates") or []
-    missed = [gate["metric"] for gate in gates if not gate.get("met")]
+    gates = records(outputs.metric("evaluate", "gates"))
+    missed = [str(gate.get("metric")) for gate in gates if not gate.get("met")]
     if missed:
         return {"kind": "bad", "text": f"Gate missed: {', '.join(missed)}"}
     if gates:
         return {"kind": "good", "text": "The gate is met" if len(gates) == 1 else f"All {len(gates)} gates met"}
-    if outputs.metric("evaluate", "overfitting", "signal"):
+    if outputs.metric("evaluate", "overfitting", "signal") is True:
         return {"kind": "warn", "text": "Signs of overfitting"}
     return None
 
 
 def _tiles(outputs: Outputs) -> list[dict[str, Any] | None]:
-    before = outputs.metric("evaluate", "before") or {}
-    best = outputs.metric("evaluate", "best") or {}
-    result = outputs.metric("evaluate", "result") or {}
+    before, best, result = (mapping(outputs.metric("evaluate", name)) for name in ("before", "best", "result"))
     tested = result.get("split", "test")
     return [
         _change("Validation loss", "loss", before, best) or _first_to_best(outputs),
@@ -152,17 +150,16 @@ def _change(label: str, metric: str, before: Mapping[str, Any], after: Mapping[s
 
 def _first_to_best(outputs: Outputs) -> dict[str, Any] | None:
     """From the evaluation before the first step to the best: for runs whose models were not asked before training."""
-    evaluations = outputs.metric("train", "evaluations") or outputs.lines("train", "evaluations.jsonl")
-    first = next((point for point in evaluations if point.get("step") == 0), None)
-    best = outputs.metric("train", "best")
+    first = next((point for point in outputs.evaluations() if point.get("step") == 0), None)
+    best = mapping(outputs.metric("train", "best"))
     return _change("Validation loss", "loss", first, best) if first and best else None
 
 
 def _unigram(outputs: Outputs) -> dict[str, Any] | None:
     """How far a model from scratch is below knowing only the frequencies of tokens."""
     model = outputs.config.spec.model
-    unigram, best = outputs.metric("tokenize", "unigramLoss"), outputs.metric("train", "best", "loss")
-    if not (model and model.scratch and wording.is_number(unigram) and wording.is_number(best)):
+    unigram, best = outputs.number("tokenize", "unigramLoss"), outputs.number("train", "best", "loss")
+    if not (model and model.scratch and unigram and best is not None):
         return None
     below = 1 - best / unigram
     label, kind = ("Below unigram", "good") if below > 0 else ("Above unigram", "bad")

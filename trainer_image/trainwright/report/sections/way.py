@@ -8,7 +8,7 @@ from typing import Any
 
 from trainwright.contract import STAGES, stages_of
 from trainwright.report import charts, wording
-from trainwright.report.outputs import Outputs
+from trainwright.report.outputs import Outputs, number, records
 from trainwright.report.sections.summary import total_seconds
 
 
@@ -28,7 +28,7 @@ def way(outputs: Outputs) -> dict[str, Any]:
                 "seconds": wording.duration(outputs.fact(stage.name, "seconds")),
                 "cpu": _cpu(outputs, stage.name),
                 "bar": _bar(outputs, stage.name, begin, end),
-                "again": (outputs.fact(stage.name, "attempt") or 1) - 1,
+                "starts": number(outputs.fact(stage.name, "attempt")) or 1,
             }
         )
     return {"stages": lines, "total": wording.duration(total_seconds(outputs)), "gaps": _has_gaps(outputs, begin, end)}
@@ -37,7 +37,7 @@ def way(outputs: Outputs) -> dict[str, Any]:
 def _state(outputs: Outputs, name: str, wanted: set[str]) -> str:
     if name in outputs.stages:
         reused = any(
-            line.get("stage") == name and line.get("will") == "reused" for line in outputs.plan.get("stages") or []
+            line.get("stage") == name and line.get("will") == "reused" for line in records(outputs.plan.get("stages"))
         )
         return "reused" if reused else "done"
     return "not finished" if name in wanted else "off"
@@ -85,7 +85,7 @@ def _tokenize(outputs: Outputs) -> str:
 
 
 def _index(outputs: Outputs) -> str:
-    width = outputs.metric("index", "width")
+    width = wording.count(outputs.metric("index", "width"))
     return (
         f"{wording.count(outputs.counts('index').get('exchanges'))} exchanges to search in, {width}-dimensional vectors"
     )
@@ -106,7 +106,7 @@ def _train(outputs: Outputs) -> str:
 
 
 def _evaluate(outputs: Outputs) -> str:
-    candidates, step = outputs.counts("evaluate").get("candidates"), outputs.metric("evaluate", "best", "step")
+    candidates, step = outputs.counts("evaluate").get("candidates"), outputs.number("evaluate", "best", "step")
     if candidates is None or step is None:
         return ""
     return f"{candidates} candidate{'' if candidates == 1 else 's'}; the winner is of step {wording.count(step)}"
