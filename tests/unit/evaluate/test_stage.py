@@ -6,7 +6,6 @@ import json
 import shutil
 
 import pytest
-import torch
 from trainwright import evaluate
 from trainwright.chat_template import ChatTemplate
 from trainwright.errors import BadInput, QualityGate
@@ -15,10 +14,9 @@ from trainwright.evaluate.exchanges import sample
 from trainwright.evaluate.judging import Interview, prompts
 from trainwright.formats.rows import write_part
 from trainwright.formats.tokens import TokenShards
-from trainwright.pack_loss import loss_of
 
 from tests.factories import conversation, rows_frame
-from tests.tiny_run import FACTS, STEPS, artifact, tiny_model, write_lines, write_tokens
+from tests.tiny_run import FACTS, STEPS, artifact, tiny_model, write_lines
 
 
 @pytest.fixture
@@ -210,25 +208,6 @@ def test_an_adapter_without_weights_is_refused(damaged, output):
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     with pytest.raises(BadInput, match="lacks 4 of 4 tensors"):
         evaluate.run(damaged.config, damaged.inputs, output)
-
-
-def test_the_loss_of_a_split_does_not_depend_on_packing(tiny, tmp_path):
-    template = ChatTemplate.load(tiny.inputs["tokenize"].folder)
-    rows = [conversation(*fact, record=n) for n, fact in enumerate(FACTS)]
-    alone = 0.0, 0
-    for n, row in enumerate(rows):
-        write_tokens(tmp_path / str(n), template, [row])
-        loss = loss_of(tiny_model(259), TokenShards(tmp_path / str(n)), [0])
-        alone = alone[0] + loss.nll, alone[1] + loss.targets
-    write_tokens(tmp_path / "packed", template, rows)
-    packed = loss_of(tiny_model(259), TokenShards(tmp_path / "packed"), [0, 1])
-    assert packed.targets == alone[1]
-    assert packed.mean == pytest.approx(alone[0] / alone[1], rel=1e-6)
-    with torch.inference_mode():
-        ids = torch.tensor([TokenShards(tmp_path / "0").pack(0).tokens.tolist()])
-        labels = torch.where(torch.tensor([TokenShards(tmp_path / "0").pack(0).targets.tolist()]), ids, -100)
-        plain = float(tiny_model(259)(input_ids=ids, labels=labels).loss)
-    assert loss_of(tiny_model(259), TokenShards(tmp_path / "0"), [0]).mean == pytest.approx(plain, rel=1e-6)
 
 
 def json_lines(path):
