@@ -10,18 +10,17 @@ same whatever the number of processes, so the table is too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trainwright import environment
 from trainwright.index.minilm import LONGEST, Floats, MiniLM
 from trainwright.progress import Progress
+from trainwright.workers import Workers
 
 WIDTH = 256
 SIF = 1e-4
@@ -83,24 +82,22 @@ def _sif(frequencies: npt.NDArray[np.float64]) -> Floats:
 def _through_model(archive: Path, work: list[Work], processes: int) -> Iterator[Floats]:
     """Vectors of each piece of work, in order."""
     progress = Progress("index", len(work), "batches of the table")
-    with ProcessPoolExecutor(processes, get_context("spawn"), _load, (archive,)) as pool:
-        for done, vectors in enumerate(pool.map(_vectors, work, chunksize=4), start=1):
+    with Workers(processes) as workers:
+        for done, vectors in enumerate(workers.map(_vectors, [(archive, piece) for piece in work]), start=1):
             progress.update(done)
             yield vectors
 
 
-_model: MiniLM | None = None
+def _vectors(task: tuple[Path, Work]) -> Floats:
+    archive, work = task
+    model = _model(archive)
+    return model.tokens(*work) if isinstance(work, tuple) else model.texts(work)
 
 
-def _load(archive: Path) -> None:
-    global _model
-    environment.die_with_parent()
-    _model = MiniLM(archive)
-
-
-def _vectors(work: Work) -> Floats:
-    assert _model is not None
-    return _model.tokens(*work) if isinstance(work, tuple) else _model.texts(work)
+@cache
+def _model(archive: Path) -> MiniLM:
+    """The model of this process, loaded once."""
+    return MiniLM(archive)
 
 
 def _centred(rows: Floats) -> Floats:
