@@ -202,8 +202,6 @@ def _remote_files(uri: str) -> list[File]:
     path = uri.partition("://")[2]
     try:
         found = dict(_remote_entries(filesystem, path))
-    except FileNotFoundError as error:
-        raise BadInput(f"{uri}: nothing is there", hint="check the name and the revision") from error
     except PermissionError as error:
         raise BadInput(f"{uri}: access is denied", hint=_access_hint(uri)) from error
     except Exception as error:
@@ -240,7 +238,7 @@ def _vouched(info: dict[str, Any]) -> str:
 
 def _access_hint(uri: str) -> str:
     if uri.startswith("hf://"):
-        return "accept the licence on the model's page and set HF_TOKEN to a token that may read it"
+        return "accept the licence on its page and set HF_TOKEN to a token that may read it"
     return "set the credentials of this store in your environment (for s3://: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
 
 
@@ -250,9 +248,8 @@ def store_error(uri: str, error: Exception) -> BadInput | RetryLater:
     if "Gated" in name or "401" in text or "403" in text or "Unauthorized" in text or "NoCredentials" in name:
         return BadInput(f"{uri}: access is denied", hint=_access_hint(uri))
     if "NotFound" in name or "404" in text:
-        return BadInput(
-            f"{uri}: nothing is there", hint="check the name and the revision; a private one needs HF_TOKEN"
-        )
+        token = "; a private one needs HF_TOKEN" if uri.startswith("hf://") else ""
+        return BadInput(f"{uri}: nothing is there", hint=f"check the name and the revision{token}")
     return RetryLater(f"{uri}: the store does not answer ({name}: {text})", hint="check the network and try again")
 
 

@@ -66,6 +66,15 @@ def test_parquet_is_read_with_its_lists_and_objects(workshop: Workshop) -> None:
     assert [row["rating"] for row in rows] == [3.0, 4.0]
 
 
+def test_tools_in_parquet_keep_only_the_members_they_have(workshop: Workshop) -> None:
+    tools = [[{"name": "alarm", "parameters": {"time": "06:00"}}], [{"name": "ping", "parameters": {"host": "here"}}]]
+    records = [{"prompt": "a", "response": "b", "tools": of_row} for of_row in tools]
+    sink = io.BytesIO()
+    pl.DataFrame(records, infer_schema_length=None).write_parquet(sink)
+    rows = workshop.ingest(workshop.write("a.parquet", sink.getvalue())).rows
+    assert [json.loads(row["tools"]) for row in rows] == tools
+
+
 def test_a_truncated_parquet_file_is_an_error(workshop: Workshop) -> None:
     sink = io.BytesIO()
     pl.DataFrame(RECORDS).write_parquet(sink)

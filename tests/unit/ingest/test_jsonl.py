@@ -100,14 +100,13 @@ def test_text_that_looks_like_a_key_is_no_duplicate(workshop: Workshop) -> None:
     assert workshop.ingest(workshop.write("a.jsonl", [record] * 3)).report.counts["rows"] == 3
 
 
+VALUES = st.one_of(st.text(max_size=20), st.integers(-(2**63), 2**64 - 1), st.none())
 LINES = st.one_of(
     st.just(GOOD),
     st.just(b""),
     st.just(b"  "),
     st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"").replace(b"\r", b"")),
-    st.dictionaries(st.text(max_size=3), st.one_of(st.text(max_size=20), st.integers(-(2**63), 2**64 - 1), st.none()), max_size=3).map(
-        lambda d: json.dumps(d).encode()
-    ),
+    st.dictionaries(st.text(max_size=3), VALUES, max_size=3).map(lambda d: json.dumps(d).encode()),
 )
 
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 from trainwright.formats.rows import SCHEMA, part_files
+from trainwright.ingest import sampling, stage
 from trainwright.ingest.canonical import NO_EXTRAS, RowBuilder
 from trainwright.ingest.limits import LIMITS
 from trainwright.ingest.turns import Turn
@@ -82,13 +84,13 @@ def test_nothing_but_the_outputs_is_left_behind(workshop: Workshop) -> None:
     assert sorted(path.name for path in result.folder.iterdir()) == ["bad.jsonl", "rows", "sources.json"]
 
 
-def test_an_earlier_attempt_that_was_killed_leaves_no_trace(workshop: Workshop, tmp_path: Path) -> None:
-    from trainwright.ingest import stage
-
-    (tmp_path / "out" / "spills").mkdir(parents=True)
-    (tmp_path / "out" / "spills" / "00-000000-000000.arrow").write_bytes(b"torn")
-    uri = workshop.write("a.jsonl", [{"prompt": "a", "response": "b"}])
-    report = stage.run(workshop.config([{"uri": uri}]), {}, tmp_path / "out")
+def test_what_a_killed_attempt_left_is_not_read(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.write("folder/a.jsonl", [{"prompt": "a", "response": "b"}])
+    workshop.write("folder/b.jsonl", [{"prompt": "a", "response": ""}])
+    left = tmp_path / "out" / "spills" / "00-000001-000000.arrow"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"torn")
+    report = stage.run(workshop.config([{"uri": "./folder"}]), {}, tmp_path / "out")
     assert report.counts["rows"] == 1
 
 
@@ -100,6 +102,15 @@ def test_a_sample_is_as_large_as_wanted_and_the_same_in_any_order(workshop: Work
     assert [row["id"] for row in taken.rows] == [row["id"] for row in split.rows]
     more = workshop.ingest({"uri": uri, "maxRows": 60})
     assert {row["id"] for row in taken.rows} < {row["id"] for row in more.rows}
+
+
+def test_a_sample_is_exact_inside_a_bucket_of_hashes(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = sources(workshop)[0]
+    fine = workshop.ingest({"uri": uri, "maxRows": 50})
+    monkeypatch.setattr(sampling, "BUCKET_BITS", 1)
+    coarse = workshop.ingest({"uri": uri, "maxRows": 50})
+    assert coarse.report.counts["exchanges"] == 50
+    assert [row["id"] for row in coarse.rows] == [row["id"] for row in fine.rows]
 
 
 def test_a_sample_counts_exchanges_and_never_exceeds_them(workshop: Workshop) -> None:

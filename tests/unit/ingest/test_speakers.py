@@ -18,8 +18,8 @@ def talk(*said: tuple[str, str]) -> dict[str, Any]:
 
 
 def test_neighbouring_utterances_are_joined_and_every_exchange_becomes_a_row(workshop: Workshop) -> None:
-    uri = workshop.write("a.jsonl", [talk(("ann", "Hi"), ("ann", "there"), ("bob", "Hello"), ("ann", "Bye"))])
-    result = workshop.ingest({"uri": uri, "columns": COLUMNS})
+    said = talk(("ann", "Hi"), ("ann", " "), ("ann", "there"), ("bob", "Hello"), ("ann", "Bye"))
+    result = workshop.ingest({"uri": workshop.write("a.jsonl", [said]), "columns": COLUMNS})
     assert sorted(result.conversations) == [
         [("user", "Hello"), ("assistant", "Bye")],
         [("user", "Hi there"), ("assistant", "Hello")],

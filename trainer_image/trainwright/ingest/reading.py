@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainwright.api.data import Columns
-from trainwright.errors import BadInput, RetryLater
+from trainwright.errors import BadInput
 from trainwright.ingest.canonical import NO_EXTRAS, RowBuilder
 from trainwright.ingest.columns import columns_read
 from trainwright.ingest.limits import Limits
@@ -26,7 +26,7 @@ from trainwright.ingest.shapes import guess
 from trainwright.ingest.spill import SpillWriter
 from trainwright.ingest.streams import open_plain
 from trainwright.ingest.utterances import Utterances
-from trainwright.storage import File
+from trainwright.storage import File, store_error
 
 SPILL_ROWS = 65_536
 SPILL_BYTES = 16 << 20
@@ -183,7 +183,7 @@ def blocks(task: FileTask, *, whole: bool = False) -> Iterator[Block]:
 
     Raises:
         BadInput: the file cannot be read, is truncated or is not of its format.
-        RetryLater: the store broke off.
+        RetryLater: the store does not answer.
     """
     wanted = columns_read(task.columns) if task.columns and not whole else None
     first_line = task.piece.first_line if task.piece else 0
@@ -195,7 +195,7 @@ def blocks(task: FileTask, *, whole: bool = False) -> Iterator[Block]:
             yield from reader_of(task.format)(opened)
     except OSError as error:
         if task.file.local is None:
-            raise RetryLater(f"{task.file.uri}: reading broke off ({error})", hint="try again") from error
+            raise store_error(task.file.uri, error) from error
         raise BadInput(f"{task.file.local} cannot be read: {error}", hint="check the file and its disk") from error
 
 
