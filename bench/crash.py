@@ -2,8 +2,8 @@
 
 python bench/crash.py [--kills 10] [--file examples/from-scratch.yaml] [--seed 1] [-- extra options of `trainwright run`]
 
-Both runs use the same file and world size. Equal means: metrics.json without `times`, `places` and `plan` is the
-same to the last digit. A finished stage must not be done twice: its done.json never changes once it is there.
+Both runs use the same file and world size. Equal means: metrics.json is the same but for `times`, `places` and
+`plan`. A finished stage must not be done twice: its done.json never changes once it is there.
 """
 
 from __future__ import annotations
@@ -40,17 +40,16 @@ def main() -> int:
         moments, redone = _disturb(options, disturbed, undisturbed_s)
         expected, got = stable_metrics(calm), stable_metrics(disturbed)
     same = expected == got
+    command = f"python bench/crash.py --kills {options.kills} --file {options.file} --seed {options.seed}"
+    verdict = "equal" if same else "DIFFERENT: " + ", ".join(differences(expected, got))
     lines = [
         "# Killed and started again",
         "",
-        f"`python bench/crash.py --kills {options.kills} --file {options.file} --seed {options.seed} {' '.join(options.rest)}`".rstrip(
-            " `"
-        )
-        + "`",
+        f"`{' '.join([command, *options.rest])}`",
         "",
         f"- undisturbed run: {undisturbed_s:.0f} s",
         f"- killed (SIGKILL) after seconds: {', '.join(f'{moment:.1f}' for moment in moments)}",
-        f"- final metrics.json, times aside: {'equal' if same else 'DIFFERENT: ' + ', '.join(differences(expected, got))}",
+        f"- final metrics.json, times aside: {verdict}",
         f"- finished stages done twice: {', '.join(redone) or 'none'}",
     ]
     print("\n".join(lines))
@@ -63,7 +62,7 @@ def _command(options: argparse.Namespace, workdir: Path) -> list[str]:
 
 
 def _disturb(options: argparse.Namespace, workdir: Path, undisturbed_s: float) -> tuple[list[float], list[str]]:
-    """Start the run, kill it after a random time, again and again, then let it end; returns the moments and stages redone."""
+    """Start the run, kill it after a random time, again and again, then let it end: moments, stages done twice."""
     draw = random.Random(options.seed)
     moments: list[float] = []
     first_seen: dict[str, str] = {}
