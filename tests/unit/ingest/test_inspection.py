@@ -17,7 +17,7 @@ def test_columns_mapping_bad_rows_and_lengths_are_shown_without_the_text_of_rows
     uri = workshop.write("a.jsonl", [*records, {"question": "Why?", "answer": 5}])
     text = "\n".join(inspect_source(uri, workshop.config([{"uri": uri}])).render())
     for line in (
-        "./a.jsonl: 1 files (1 jsonl)",
+        "./a.jsonl: 1 file (1 jsonl)",
         "  10 rows checked, 0 blank",
         "  score: filled in 90.0% (text 11%, a number 89%)",
         "  note: filled in 0.0%",

@@ -22,7 +22,7 @@ from trainwright.ingest.limits import LIMITS
 from trainwright.ingest.reading import FileSummary, FileTask, blocks, read_file
 from trainwright.ingest.records import kind_of
 from trainwright.ingest.sources import Listed, list_source
-from trainwright.ingest.workers import Workers
+from trainwright.workers import Workers
 
 RECORDS = 200_000
 EXAMPLES = 3
@@ -72,7 +72,8 @@ class Inspection:
 
     def _render_files(self) -> Iterator[str]:
         formats = ", ".join(f"{n} {name}" for name, n in Counter(f.format for f in self.files).items())
-        yield f"{self.uri}: {len(self.files):,} files ({formats}), {self.listed.size_bytes:,} bytes"
+        count = f"{len(self.files):,} file{'s' if len(self.files) > 1 else ''}"
+        yield f"{self.uri}: {count} ({formats}), {self.listed.size_bytes:,} bytes"
         if self.listed.passed_over:
             yield f"  {self.listed.passed_over:,} other files are passed over"
         checked, blank = sum(f.checked for f in self.files), sum(f.blank for f in self.files)

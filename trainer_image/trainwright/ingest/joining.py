@@ -8,7 +8,7 @@ from trainwright.api.data import Columns
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.reading import FileSummary, FileTask
 from trainwright.ingest.utterances import Bucket, bucket_count, read_bucket
-from trainwright.ingest.workers import Workers
+from trainwright.workers import Workers
 
 
 def join(

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from trainwright.ingest.limits import Limits
 from trainwright.ingest.streams import PACKED
-from trainwright.ingest.workers import Workers
 from trainwright.storage import File
+from trainwright.workers import Workers
 
 CUT = frozenset({"jsonl", "text"})
 """Formats in which every line end is the end of a record."""

@@ -25,8 +25,8 @@ from trainwright.ingest.pieces import pieces_of
 from trainwright.ingest.reading import FileSummary, FileTask, read_file
 from trainwright.ingest.sampling import sample_of
 from trainwright.ingest.sources import Listed, list_source
-from trainwright.ingest.workers import Workers
 from trainwright.progress import Progress
+from trainwright.workers import Workers
 
 SPILLS = "spills"
 
