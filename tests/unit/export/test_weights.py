@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,6 +11,7 @@ from trainwright.candidates import load_base, load_candidate
 from trainwright.errors import BadInput, NonFinite
 from trainwright.export.generation_config import generation_config
 from trainwright.export.weights import save_weights, verify_trained, verify_weights
+from transformers import AutoConfig
 
 from tests.tiny_run import STEPS, tiny_model
 
@@ -126,3 +129,13 @@ def test_sampling_that_makes_sense_is_kept(tmp_path):
     base.write_text('{"do_sample": true, "temperature": 0.6, "top_p": 0.9, "eos_token_id": 7}')
     settings = generation_config(base, stop_ids=[2], bos_id=None, pad_id=0)
     assert [settings.do_sample, settings.temperature, settings.top_p, settings.eos_token_id] == [True, 0.6, 0.9, 2]
+
+
+def test_rotary_settings_stand_under_their_older_names_too(tmp_path):
+    rope = {"rope_type": "linear", "factor": 2.0, "rope_theta": 500_000.0}
+    settings = generation_config(tmp_path / "none", stop_ids=[2], bos_id=None, pad_id=0)
+    save_weights(tiny_model(259, rope_parameters=rope), tmp_path, settings)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["rope_theta"] == 500_000.0
+    assert config["rope_scaling"] == {"rope_type": "linear", "factor": 2.0}
+    assert AutoConfig.from_pretrained(tmp_path).rope_parameters == rope

@@ -7,6 +7,7 @@ training.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def save_weights(model: Any, folder: Path, generation_config: Any) -> None:
     for name in IDS:
         setattr(model.config, name, getattr(generation_config, name))
     model.save_pretrained(folder)
+    _name_rope_for_all(folder / "config.json")
 
 
 def verify_weights(folder: Path) -> int:
@@ -74,6 +76,20 @@ def verify_trained(candidate: Path, base: Any, *, exact: bool) -> int:
             hint="check that training.learningRate and the number of steps are not too small; nothing is delivered",
         )
     return len(same)
+
+
+def _name_rope_for_all(path: Path) -> None:
+    """Write the rotary settings under their older names too.
+
+    transformers before 5 and other programs know no `rope_parameters` and would take 10,000 for a missing rope_theta
+    without a word; transformers 5 reads both.
+    """
+    config = json.loads(path.read_text("utf-8"))
+    rope = dict(config.get("rope_parameters") or {})
+    if "rope_theta" in rope:
+        config["rope_theta"] = rope.pop("rope_theta")
+        config["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _expected(folder: Path) -> dict[str, tuple[int, ...]]:
