@@ -15,7 +15,7 @@ from trainwright.ingest.turns import Turn
 
 from tests.unit.ingest.conftest import Ingested, Workshop
 
-SMALL = replace(LIMITS, partition_exchanges=100, piece_bytes=5000, block_bytes=1000)
+SMALL = replace(LIMITS, partition_exchanges=100, piece_bytes=5000, block_bytes=1000, alone_bytes=0)
 
 
 def parts(result: Ingested) -> dict[str, bytes]:

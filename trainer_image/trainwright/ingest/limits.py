@@ -23,6 +23,8 @@ class Limits:
     """How much of a file is read at once."""
     piece_bytes: int = 64 << 20
     """From this size on a file of lines is cut into pieces that processes share."""
+    alone_bytes: int = 128 << 20
+    """Up to this size of all sources one process reads them: starting more would take longer."""
     json_bytes: int = 2 << 30
     """Largest JSON document (not JSON Lines), unpacked: it is held in memory."""
     yaml_bytes: int = 100 << 20

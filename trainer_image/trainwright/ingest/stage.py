@@ -43,7 +43,8 @@ def run(config: RunConfig, inputs: Inputs, output: Path, *, limits: Limits = LIM
     spills = output / SPILLS
     shutil.rmtree(spills, ignore_errors=True)
     spills.mkdir()
-    with Workers(config.workers) as workers:
+    is_small = sum(files.size_bytes for files in listed) <= limits.alone_bytes
+    with Workers(1 if is_small else config.workers) as workers:
         tasks = [
             list(_tasks(names[n], sources[n], listed[n], limits, spills / f"{n:02d}", workers))
             for n in range(len(sources))
