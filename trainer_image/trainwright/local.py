@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainwright import artifacts, contract, launcher, storage
+from trainwright import artifacts, contract, launcher
 from trainwright.api import TrainingRun, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import RunConfig
 from trainwright.environment import cpu_quota, visible_gpus
 from trainwright.errors import BadInput, DeadlineExceeded, InvalidSpec, Stopped, TrainwrightError
+from trainwright.export import deliver_output
 from trainwright.stage_process import Job
 from trainwright.survey import Step, survey
 
@@ -246,8 +247,7 @@ def _show_plan(config: RunConfig, steps: list[Step], view: View) -> None:
 def _deliver(config: RunConfig, finished: Mapping[str, Artifact]) -> None:
     """Bring the result and the report where people look for them; nothing is copied twice."""
     if (export := finished.get("export")) is not None:
-        output = config.spec.output
-        storage.deliver(export.folder / "model", output.uri if output else None, config)
+        deliver_output(config, export)
     if (report := finished.get("report")) is not None:
         for name in ("report.html", "metrics.json"):
             (config.workdir / name).write_bytes((report.folder / name).read_bytes())

@@ -115,8 +115,13 @@ def deliver(folder: Path, uri: str | None, config: RunConfig) -> str:
     target = config.workdir / "model" if uri is None else local_path(uri, config)
     if target is None:
         return _deliver_remote(folder, cast("str", uri))
-    if _same_manifest(folder, target):
+    if _is_delivered(folder, target):
         return str(target)
+    if target.exists() and not (target / MANIFEST).is_file() and not (target.is_dir() and not any(target.iterdir())):
+        raise BadInput(
+            f"{target} holds something that no run has written, so it is not replaced",
+            hint="choose another output.uri, or empty it",
+        )
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     try:
@@ -262,9 +267,13 @@ def _link_or_copy(source: str, target: str) -> str:
     return target
 
 
-def _same_manifest(folder: Path, target: Path) -> bool:
+def _is_delivered(folder: Path, target: Path) -> bool:
+    """Whether the same manifest lies there with all of its files, whole by their sizes."""
     try:
-        return (folder / MANIFEST).read_bytes() == (target / MANIFEST).read_bytes()
+        manifest = (folder / MANIFEST).read_bytes()
+        files = json.loads(manifest)["files"]
+        same = (target / MANIFEST).read_bytes() == manifest
+        return same and all((target / name).stat().st_size == file["bytes"] for name, file in files.items())
     except OSError:
         return False
 

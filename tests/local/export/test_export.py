@@ -73,7 +73,7 @@ def test_the_folder_is_complete_readable_for_all_and_answers_rightly(exported):
     assert tokenizer.decode(said, skip_special_tokens=True) == "Mars is red."
 
 
-def test_the_model_is_delivered_once_and_again_when_it_changed(exported, tmp_path):
+def test_the_model_is_delivered_once_and_again_when_a_file_is_lost(exported, tmp_path):
     run, output, report = exported
     config = run.with_spec(output={"uri": f"file://{tmp_path}/out/model"})
     made = artifact(output, "export", report.metrics)
@@ -82,9 +82,9 @@ def test_the_model_is_delivered_once_and_again_when_it_changed(exported, tmp_pat
     before = readme.stat().st_ino
     export.deliver_output(config, made)
     assert readme.stat().st_ino == before
-    (tmp_path / "out" / "model" / "manifest.json").unlink()
+    readme.unlink()
     export.deliver_output(config, made)
-    assert json.loads((tmp_path / "out" / "model" / "manifest.json").read_text())["files"]
+    assert readme.exists()
     assert not [path.name for path in (tmp_path / "out").iterdir() if path.name != "model"]
 
 
