@@ -32,6 +32,7 @@ WORKERS = (1, 2)
 BOUND_US, BOUND_BYTES = 50, 2 << 30
 PHASES = {
     "map_slice": "map, all steps and files",
+    "find_boilerplate": "sample, boilerplate",
     "sign_slice": "sign",
     "find_duplicates": "pair, verify",
     "assign": "split, links",

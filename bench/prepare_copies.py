@@ -72,13 +72,13 @@ def plain_rule() -> Iterator[None]:
     """Compare as if no gram were boilerplate and no number a fact."""
     from trainwright.prepare.duplicates import boilerplate, likeness
 
-    share, numbers = boilerplate.LEAST_SHARE, likeness._numbers
+    share, numbers = boilerplate.LEAST_SHARE, likeness.have_other_numbers
     boilerplate.LEAST_SHARE = 2.0
-    likeness._numbers = lambda texts: np.zeros(len(texts), dtype=np.int64)
+    likeness.have_other_numbers = lambda texts, left, right: np.zeros(len(left), dtype=bool)
     try:
         yield
     finally:
-        boilerplate.LEAST_SHARE, likeness._numbers = share, numbers
+        boilerplate.LEAST_SHARE, likeness.have_other_numbers = share, numbers
 
 
 def chitchat() -> list[Pair]:

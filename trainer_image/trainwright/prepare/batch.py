@@ -7,6 +7,7 @@ Rows of evaluation sources are spared: whatever a filter finds in them is counte
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -52,6 +53,11 @@ class Batch:
     def exchange_count(self) -> int:
         """Exchanges in the conversations that are still here."""
         return int(self.turns["exchange"].sum())
+
+    def exchanges_by_source(self, turns: pl.DataFrame) -> Counter[str]:
+        """How many of these turns are responses of exchanges, by source."""
+        sources = self.rows["source"].gather(turns.filter("exchange")["row"])
+        return Counter(dict(sources.value_counts().iter_rows()))
 
     def has_role(self, *roles: str) -> Mask:
         """Which turns are of one of these roles."""
@@ -173,9 +179,8 @@ class Batch:
         self.turns = self.turns.filter(pl.Series(~turns))
         why = {"step": pl.lit(self.tally.step), "reason": pl.lit(reason)}
         self._dropped.append(self._rows_of(gone).with_columns(**why).select(DROPPED_SCHEMA.keys()))
-        exchanges = gone.filter("exchange")
-        self.tally.reasons[reason] += exchanges.height
-        for source, count in self.rows["source"].gather(exchanges["row"]).value_counts().iter_rows():
+        for source, count in self.exchanges_by_source(gone).items():
+            self.tally.reasons[reason] += count
             self.tally.sources[source, reason] += count
 
     def _rows_of(self, turns: pl.DataFrame) -> pl.DataFrame:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import polars as pl
 
 from trainwright import storage
 from trainwright.artifacts import Inputs
 from trainwright.contract import Report, RunConfig, source_names
 from trainwright.errors import BadInput
-from trainwright.formats.rows import part_files
-from trainwright.prepare.duplicates.boilerplate import boilerplate_of, sample_rates
-from trainwright.prepare.duplicates.finding import find_duplicates
+from trainwright.prepare.duplicates.finding import find_boilerplate, find_duplicates
 from trainwright.prepare.duplicates.signing import sign_slice
 from trainwright.prepare.finishing import FinishTask, GatherTask, finish_slice, gather_partition
 from trainwright.prepare.mapping import map_slice
@@ -50,12 +48,11 @@ def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:
     slices = slices_of(rows)
     if not slices:
         raise BadInput(f"{rows} holds no rows", hint="see bad.jsonl of ingest for why rows were refused")
-    work = _work_of(config, rows, output)
+    work = _work_of(config, output)
     with Workers(min(config.workers, len(slices))) as workers:
         counter = _Counter(len(slices))
         mapped = list(counter.over(workers.map(map_slice, [SliceTask(work=work, slice=piece) for piece in slices])))
-        counts = pl.concat([pl.scan_ipc(piece.path(work.folder, "grams")) for piece in slices])
-        np.save(work.boilerplate, boilerplate_of(counts))
+        find_boilerplate(work, slices, workers, sum((of_slice for _, of_slice in mapped), Counter()))
         for _ in counter.over(workers.map(sign_slice, [SliceTask(work=work, slice=piece) for piece in slices])):
             pass
         find_duplicates(work, slices, workers)
@@ -63,24 +60,22 @@ def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:
         assignment = assign(work, slices, workers, split.validation, split.test)
         finished, late = _finish(work, slices, workers, assignment, counter)
     shutil.rmtree(work.folder)
-    tallies = merge(tally for found in [*mapped, *(tallies for tallies, _ in finished)] for tally in found)
+    tallies = merge(tally for tallies, _ in [*mapped, *finished] for tally in tallies)
     summary = Summary()
     for _, of_slice in finished:
         summary.add(of_slice)
     return report_of(config, output, tallies, summary, late)
 
 
-def _work_of(config: RunConfig, rows: Path, output: Path) -> Work:
+def _work_of(config: RunConfig, output: Path) -> Work:
     spec = config.spec
     sources = dict(zip(source_names(spec), spec.data.sources, strict=True))
-    heights = pl.scan_parquet(part_files(rows)).group_by("source").len().collect()
     columns = [column for source in spec.data.sources if source.columns for column in source.columns.keep]
     work = Work(
         prepare=plain(spec.data.prepare),
         seed=spec.training.seed,
         uses={name: source.use for name, source in sources.items()},
         lexicon=_lexicon(config, output / "work"),
-        rates=sample_rates(dict(heights.iter_rows())),
         kept_columns=tuple(dict.fromkeys(columns)),
         folder=output / "work",
         output=output,

@@ -24,7 +24,7 @@ class Work:
     lexicon: tuple[str, ...] | None = None
     """Offensive words of the user's own instead of the built-in ones."""
     rates: dict[str, float] = field(default_factory=dict)
-    """The share of each source's rows in which boilerplate is looked for."""
+    """The share of each source's exchanges in which boilerplate is looked for."""
     kept_columns: tuple[str, ...] = ()
     """Columns that sources carry along in metadata."""
     folder: Path

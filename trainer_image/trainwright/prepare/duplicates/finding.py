@@ -1,20 +1,32 @@
-"""pair and verify over all slices: leaves for each slice which exchanges a better one makes superfluous, `losers`."""
+"""What is found out over all slices at once: the boilerplate, and which exchanges a better one makes superfluous."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
+from trainwright.prepare.duplicates.boilerplate import boilerplate_of, count_slice, sample_rates
 from trainwright.prepare.duplicates.pairing import BandTask, equal_exchanges, near_candidates, ranks_of, repeated_values
 from trainwright.prepare.duplicates.ranking import losers
 from trainwright.prepare.duplicates.signing import PAIR_BANDS
 from trainwright.prepare.duplicates.verifying import CHUNK_PAIRS, TextTask, VerifyTask, alike_pairs, save_texts
 from trainwright.prepare.slices import Slice
-from trainwright.prepare.work import Work
+from trainwright.prepare.work import SliceTask, Work
 from trainwright.workers import Workers
 
 LOSERS = {"row": pl.UInt32, "turn": pl.UInt32, "reason": pl.String}
+
+
+def find_boilerplate(work: Work, slices: Sequence[Slice], workers: Workers, exchanges: Mapping[str, int]) -> None:
+    """Leave the grams that take no part, from a sample of the exchanges of each source."""
+    sampled = replace(work, rates=sample_rates(exchanges))
+    for _ in workers.map(count_slice, [SliceTask(work=sampled, slice=piece) for piece in slices]):
+        pass
+    counts = pl.concat([pl.scan_ipc(piece.path(work.folder, "grams")) for piece in slices])
+    np.save(work.boilerplate, boilerplate_of(counts))
 
 
 def find_duplicates(work: Work, slices: Sequence[Slice], workers: Workers) -> None:

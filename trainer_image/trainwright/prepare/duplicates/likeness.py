@@ -1,7 +1,7 @@
 """When two exchanges are alike: the one measure for duplicates, for links between splits, and for the proof.
 
 Jaccard similarity of byte 5-grams: of prompt and response together at least `near`, of each side at least LEAST_SIDE,
-and the same numbers in both. Grams that are boilerplate take no part.
+and no other numbers in the one than in the other. Grams that are boilerplate take no part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trainwright.prepare.batch import Mask
+from trainwright.prepare.batch import Mask, mask_of
 from trainwright.prepare.duplicates.boilerplate import is_left_out
 from trainwright.prepare.duplicates.grams import KEY_BITS, PROMPT, RESPONSE, bytes_of, hash_of, keys_of
 
@@ -44,17 +44,27 @@ def alike(exchanges: pl.DataFrame, left: Places, right: Places, near: float, tab
     responses = overlap(exchanges["response"], RESPONSE, left, right, table)
     both = Overlap(shared=prompts.shared + responses.shared, either=prompts.either + responses.either)
     similar = both.reaches(near) & prompts.reaches(LEAST_SIDE) & responses.reaches(LEAST_SIDE)
-    numbers = _numbers(exchanges["prompt"] + "\x1f" + exchanges["response"])
-    same: Mask = similar & (numbers[left] == numbers[right])
-    return same
+    texts = exchanges["prompt"] + "\n" + exchanges["response"]
+    return similar & ~have_other_numbers(texts, left, right)
 
 
 def alike_responses(exchanges: pl.DataFrame, left: Places, right: Places, table: Mask) -> Mask:
     """Which pairs of exchanges have the same or nearly the same response."""
     responses = overlap(exchanges["response"], RESPONSE, left, right, table)
-    numbers = _numbers(exchanges["response"])
-    same: Mask = responses.reaches(RESPONSE_NEAR) & (responses.either > 0) & (numbers[left] == numbers[right])
-    return same
+    similar = responses.reaches(RESPONSE_NEAR) & (responses.either > 0)
+    return similar & ~have_other_numbers(exchanges["response"], left, right)
+
+
+def have_other_numbers(texts: pl.Series, left: Places, right: Places) -> Mask:
+    """Which pairs of texts state other numbers: each holds one that the other lacks.
+
+    "3 + 3 = 6" is no copy of "4 + 4 = 8", whatever their similarity; a text in which a number is missing may be one.
+    """
+    numbers = texts.str.extract_all(r"\p{Nd}+")
+    pairs = pl.DataFrame({"left": numbers.gather(left), "right": numbers.gather(right)})
+    only_left = pl.col("left").list.set_difference("right").list.len()
+    only_right = pl.col("right").list.set_difference("left").list.len()
+    return mask_of(pairs.select((only_left > 0) & (only_right > 0)).to_series())
 
 
 def overlap(texts: pl.Series, side: int, left: Places, right: Places, table: Mask) -> Overlap:
@@ -84,9 +94,3 @@ def _by_pair(keys: npt.NDArray[np.uint64], counts: Places, texts: Places) -> npt
     places = np.arange(len(pair)) + np.repeat(first[texts] - begins, lengths)
     renumbered: npt.NDArray[np.uint64] = keys[places] & np.uint64((1 << KEY_BITS) - 1) | pair << np.uint64(KEY_BITS)
     return renumbered
-
-
-def _numbers(texts: pl.Series) -> npt.NDArray[np.int64]:
-    """A number for each text that is equal where the numbers in the texts are: another number is another fact."""
-    found = texts.str.extract_all(r"\p{Nd}+|\x1f").list.join(" ")
-    return found.rank("dense").to_numpy().astype(np.int64)

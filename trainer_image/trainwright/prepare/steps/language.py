@@ -1,6 +1,6 @@
 """language: which language a conversation is in, by fastText's lid.176 (Joulin et al., arXiv 1607.01759).
 
-Judged are the first 80 characters of the first two turns in lower case: fastText takes shouted English for Marathi.
+Judged are 80 characters of the first turns in lower case: fastText takes shouted English for Marathi.
 A short or doubtful text is `und` (ISO 639-2: undetermined) and never foreign; `keep` names it to keep it.
 """
 
@@ -19,6 +19,9 @@ from trainwright.prepare.work import Work
 CHARS = 80
 """Longer texts are not recognised better (chat in 28 languages: 98.2 % with 80 and with 120), and cost more."""
 PROMPT_CHARS = 40
+"""Of the first turn, so that a long prompt leaves room for the response."""
+TURNS = 4
+"""Greetings do not fill the line."""
 LEAST_SCORE = 0.5
 ENOUGH_LETTERS = r"^(?:\P{L}*\p{L}){12}|^(?:\P{L}*[\p{L}--\p{Latin}]){4}"
 """12 Latin letters or 4 of another script: "hello? hi!" would be Italian with a score of 0.94."""
@@ -55,23 +58,23 @@ def apply(batch: Batch, work: Work) -> None:
 
 
 def _heads(batch: Batch) -> pl.Series:
-    """What is judged of each row: the beginnings of its first two turns of user and assistant, on one line."""
+    """What is judged of each row: the beginnings of its first turns of user and assistant, on one line."""
     spoken = batch.turns.filter(pl.Series(batch.has_role("user", "assistant")) & pl.col("content").is_not_null())
     rows, texts = spoken["row"].to_numpy(), spoken["content"]
     first = np.flatnonzero(np.diff(rows, prepend=-1))
-    second = np.minimum(first + 1, len(rows) - 1)
-    follows = pl.Series((rows[second] == rows[first]) & (second > first), dtype=pl.Boolean)
-    heads = pl.DataFrame({"first": texts.gather(first), "second": texts.gather(second), "follows": follows}).select(
-        text=pl.concat_str(
-            pl.when("follows").then(pl.col("first").str.head(PROMPT_CHARS)).otherwise("first"),
-            pl.when("follows").then(pl.col("second").str.head(CHARS)).otherwise(pl.lit("")),
-            separator=" ",
-        )
+    beginnings = {}
+    for n in range(TURNS):
+        place = np.minimum(first + n, len(rows) - 1)
+        follows = pl.Series((rows[place] == rows[first]) & (place == first + n), dtype=pl.Boolean)
+        beginning = texts.gather(place).str.head(PROMPT_CHARS if n == 0 else CHARS)
+        beginnings[str(n)] = beginning.zip_with(follows, pl.Series([None], dtype=pl.String))
+    joined = pl.DataFrame(beginnings).select(
+        text=pl.concat_str(pl.all(), separator=" ", ignore_nulls=True)
         .str.head(CHARS)
         .str.to_lowercase()
         .str.replace_all("\n", " ", literal=True)
-    )["text"]
-    return pl.repeat("", len(batch.kept), eager=True).scatter(rows[first], heads)
+    )
+    return pl.repeat("", len(batch.kept), eager=True).scatter(rows[first], joined["text"])
 
 
 @functools.cache
