@@ -122,6 +122,7 @@ def test_a_missed_gate_is_told_with_the_place_of_the_weights(tiny, output):
     with pytest.raises(QualityGate, match=r"perplexity is 1\.00\d, wanted at most 1") as caught:
         evaluate.run(config, tiny.inputs, output)
     assert str(tiny.candidate()) in caught.value.message
+    assert json.loads((output / "figures.json").read_text())["result"]["bleu"] == 1.0
     assert (output / "examples.json").exists()
 
 

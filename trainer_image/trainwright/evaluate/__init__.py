@@ -1,7 +1,7 @@
 """evaluate: the kept candidates and held-out rows → BLEU, ROUGE, probes; the winner once on the test rows; gates.
 
 In: the losses that train wrote, the candidates, the rows of prepare, the template and shards of tokenize.
-Out: examples.json, probes.json and the figures in done.json; raises QualityGate if the winner misses a gate.
+Out: examples.json, probes.json, figures.json (the figures of done.json); raises QualityGate for a missed gate.
 Run alone: python -m trainwright evaluate --config run.json
 """
 

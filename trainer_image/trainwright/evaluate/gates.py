@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trainwright.api.evaluation import Gate
@@ -25,18 +26,18 @@ def judge(gates: Sequence[Gate], result: Mapping[str, Any]) -> list[dict[str, An
     ]
 
 
-def refuse_missed(judged: Sequence[Mapping[str, Any]], *, weights: str, rows: str) -> None:
-    """Raise if a gate is missed.
+def refuse_missed(judged: Sequence[Mapping[str, Any]], *, weights: Path, rows: str, figures: Path) -> None:
+    """Raise if a gate is missed; `figures` is the folder with figures.json and the answers.
 
     Raises:
-        QualityGate: names each missed metric with value and limit, and where the weights lie.
+        QualityGate: names each missed metric with value and limit, and where weights and figures lie.
     """
     missed = [gate for gate in judged if not gate["met"]]
     if missed:
         raise QualityGate(
-            f"the winner misses {len(missed)} of {len(judged)} gates on {rows} rows: {'; '.join(map(_told, missed))}; "
-            f"nothing is exported, its weights lie in {weights}",
-            hint="train longer, improve the data, or change evaluation.gates (only evaluate and export run again)",
+            f"{len(missed)} of {len(judged)} gates missed on {rows} rows: {'; '.join(map(_told, missed))}. "
+            f"The weights stay in {weights}, all figures and answers in {figures}",
+            hint="train longer, improve the data, or change evaluation.gates (only evaluate runs again)",
         )
 
 

@@ -73,10 +73,11 @@ def evaluate(config: RunConfig, inputs: Inputs, output: Path) -> Report:
     shown = (work.validation, before, judged[best["step"]]) if work.validation else (work.test, None, tested)
     write_json(output / "examples.json", _examples(*shown))
     write_json(output / "probes.json", _probes(config, before, judged[best["step"]]))
-    gates.refuse_missed(verdicts, weights=str(contenders.folder(best["step"])), rows=result["split"])
-    return _report(
-        work, before, candidates, best, result, verdicts, judged[best["step"]].signatures | tested.signatures
-    )
+    signatures = judged[best["step"]].signatures | tested.signatures
+    report = _report(work, before, candidates, best, result, verdicts, signatures)
+    write_json(output / "figures.json", report.metrics)
+    gates.refuse_missed(verdicts, weights=contenders.folder(best["step"]), rows=result["split"], figures=output)
+    return report
 
 
 def _begin(config: RunConfig, inputs: Inputs) -> _Work:
@@ -166,9 +167,10 @@ def _report(
     figures = ", ".join(
         f"{name} {result[name]:.4g}" for name in ("loss", "bleu", "rougeL", "probes") if result.get(name) is not None
     )
+    who = f"step {best['step']} wins" if contenders.trained else "the model as it is"
     told = f"on {result['split']} rows: {figures}" if result["split"] != "none" else "no held-out row judged it"
     return Report(
-        message=f"step {best['step']} wins; {told}",
+        message=f"{who}; {told}",
         counts={
             "candidates": len(candidates),
             "validationAnswers": len(work.validation),
