@@ -74,6 +74,12 @@ class Batch:
         found[self.turns["row"].to_numpy()[turns]] = True
         return found
 
+    def at(self, places: pl.Series) -> Mask:
+        """The turns at these places."""
+        turns = np.zeros(self.turns.height, dtype=bool)
+        turns[places.to_numpy()] = True
+        return turns
+
     def rewrite(self, column: str, where: pl.Series, new: pl.Series, what: str) -> None:
         """Put `new` texts at the places `where` of a column of the turns; counts the turns that differ."""
         if len(where):
@@ -118,6 +124,16 @@ class Batch:
         silent = self.rows_with(turns) & ~self.rows_with(self.targets)
         self.tally.changed[f"noTrain.{reason}"] += int((turns & ~silent[self.turns["row"].to_numpy()]).sum())
         self.drop(silent, reason)
+
+    def judge(self, places: dict[str, pl.Series], flag: int = 0) -> None:
+        """Exclude turns for several reasons: reason → places of the turns as they are now; the first reason counts."""
+        verdict = pl.repeat(None, self.turns.height, dtype=pl.String, eager=True)
+        for reason in reversed(places):
+            verdict = verdict.scatter(places[reason], reason)
+        self.turns = self.turns.with_columns(verdict=verdict)
+        for reason in places:
+            self.exclude(mask_of(self.turns["verdict"] == reason), reason, flag)
+        self.turns = self.turns.drop("verdict")
 
     def flag(self, turns: Mask, flag: int) -> None:
         """Set a flag of formats/rows.py on turns."""

@@ -5,17 +5,18 @@ Duplicates and training exchanges linked to evaluation lose their loss; a conver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from trainwright.formats.rows import FLAG_DUPLICATE, FLAG_NOT_SCORED, SCHEMA
-from trainwright.prepare.batch import DROPPED_SCHEMA, Batch, Mask, mask_of
+from trainwright.prepare.batch import DROPPED_SCHEMA, Batch
 from trainwright.prepare.duplicates.signing import use_of
 from trainwright.prepare.slices import Slice
 from trainwright.prepare.splitting.groups import group_hashes, splits_of
 from trainwright.prepare.splitting.linking import Assignment
+from trainwright.prepare.splitting.links import KINDS
 from trainwright.prepare.summary import Summary, summarize
 from trainwright.prepare.tally import Tally
 from trainwright.prepare.work import Work
@@ -46,17 +47,15 @@ def finish_slice(task: FinishTask) -> tuple[list[Tally], Summary]:
     if work.prepare.deduplicate.enabled:
         tallies.append(batch.begin("deduplicate"))
         losers = piece.load(work.folder, "losers")
-        for reason in ("exact", "near"):
-            batch.exclude(_places(batch, losers.filter(pl.col("reason") == reason)), reason, FLAG_DUPLICATE)
+        batch.judge(_by_reason(batch, losers, ("exact", "near")), FLAG_DUPLICATE)
         batch.end()
     tallies.append(batch.begin("split"))
     uses = batch.rows.select(use_of(work.uses).alias("use"))["use"]
     split = splits_of(group_hashes(batch.rows, work.seed), uses, assignment.chosen)
     batch.rows = batch.rows.with_columns(split=split)
-    for reason in ("group", "exact", "near", "response"):
-        cuts = assignment.cuts.filter(pl.col("reason") == reason)
-        batch.exclude(_places_of_ids(batch, cuts), f"evaluation.{reason}")
-    unscored = _places_of_ids(batch, assignment.unscored)
+    cuts = _with_rows(batch, assignment.cuts).with_columns(reason="evaluation." + pl.col("reason"))
+    batch.judge(_by_reason(batch, cuts, [f"evaluation.{kind}" for kind in KINDS]))
+    unscored = batch.at(_places(batch, _with_rows(batch, assignment.unscored)))
     batch.flag(unscored, FLAG_NOT_SCORED)
     batch.tally.changed["notScored"] += int(unscored.sum())
     batch.end()
@@ -84,15 +83,18 @@ def gather_partition(task: GatherTask) -> None:
         )
 
 
-def _places(batch: Batch, turns: pl.DataFrame) -> Mask:
-    """Which turns of the batch these are, given by row and turn."""
-    known = turns.select("row", "turn", found=pl.lit(True))
-    return mask_of(
-        batch.turns.select("row", "turn").join(known, on=["row", "turn"], how="left", maintain_order="left")["found"]
-    )
+def _by_reason(batch: Batch, turns: pl.DataFrame, reasons: Iterable[str]) -> dict[str, pl.Series]:
+    return {reason: _places(batch, turns.filter(pl.col("reason") == reason)) for reason in reasons}
 
 
-def _places_of_ids(batch: Batch, turns: pl.DataFrame) -> Mask:
-    """Which turns of the batch these are, given by id and turn."""
+def _places(batch: Batch, turns: pl.DataFrame) -> pl.Series:
+    """Places in the batch of turns given by row and turn; those that are gone have none."""
+    some = batch.turns.select("row", "turn", place=pl.int_range(pl.len(), dtype=pl.UInt32))
+    some = some.filter(pl.col("row").is_in(turns["row"].unique().implode()))
+    return some.join(turns.select("row", "turn"), on=["row", "turn"])["place"]
+
+
+def _with_rows(batch: Batch, turns: pl.DataFrame) -> pl.DataFrame:
+    """Those of the turns, given by id, that are in the batch, with their row."""
     rows = batch.rows.select("id", row=pl.int_range(pl.len(), dtype=pl.UInt32))
-    return _places(batch, turns.join(rows, on="id"))
+    return turns.join(rows.filter(pl.col("id").is_in(turns["id"].unique().implode())), on="id")

@@ -21,6 +21,7 @@ from trainwright.prepare.duplicates.likeness import LEAST_WORDS, RESPONSE_NEAR, 
 from trainwright.prepare.duplicates.signatures import may_be_alike
 from trainwright.prepare.duplicates.signing import PAIR, RESPONSE, bytes_of
 
+KINDS = ("group", "exact", "near", "response")
 COMMON = 10
 SIEVE_BITS = 22
 """A table by the upper bits of band values lets 2 % of the training exchanges through to the join."""
@@ -69,7 +70,7 @@ def cuts_of(matches: pl.DataFrame, evaluation: pl.DataFrame, phrases: pl.DataFra
         | (pl.col("kind") == "exact") & (pl.col("words") >= LEAST_WORDS)
         | (pl.col("kind") == "response") & ~pl.col("is_phrase")
     )
-    order = pl.Enum(["group", "exact", "near", "response"])
+    order = pl.Enum(KINDS)
     return (
         cut.sort(pl.col("kind").cast(order))
         .unique(["id", "turn"], keep="first", maintain_order=True)

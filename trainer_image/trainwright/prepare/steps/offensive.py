@@ -11,7 +11,6 @@ import functools
 from importlib import resources
 from typing import Literal
 
-import numpy as np
 import polars as pl
 
 from trainwright.formats.rows import FLAG_OFFENSIVE
@@ -35,8 +34,7 @@ def apply(batch: Batch, work: Work) -> None:
 
 
 def _treat(batch: Batch, places: pl.Series, tier: str, lexicon: Lexicon, action: Action | Literal["Mask"]) -> None:
-    hits = np.zeros(batch.turns.height, dtype=bool)
-    hits[places.to_numpy()] = True
+    hits = batch.at(places)
     if tier == "ambiguous":
         batch.act(hits, "Keep", tier)
     elif tier == "crude":

@@ -12,7 +12,7 @@ import polars as pl
 
 from trainwright.formats.rows import FLAG_PERSONAL_DATA
 from trainwright.prepare import pieces
-from trainwright.prepare.batch import Action, Batch, mask_of
+from trainwright.prepare.batch import Action, Batch
 from trainwright.prepare.personal.kinds import KINDS, Kind
 from trainwright.prepare.work import Work
 
@@ -35,7 +35,7 @@ def _treat(batch: Batch, column: str, name: str, kind: Kind, action: Action | Li
     if not len(lines):
         return
     places = places.gather(lines)
-    hits = mask_of(pl.repeat(False, batch.turns.height, eager=True).scatter(places, True))
+    hits = batch.at(places)
     redacted = _redacted(parts.filter(pl.col("line").is_in(lines.implode())), kind, is_json=column == "toolCalls")
     if action == "Replace":
         batch.rewrite(column, places, redacted, name)

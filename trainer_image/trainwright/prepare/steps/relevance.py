@@ -34,35 +34,29 @@ def apply(batch: Batch, work: Work) -> None:
     settings = work.prepare.relevance
     batch.drop(_too_long(batch, settings.max_chars), "tooLong")
     if settings.keywords:
-        hits = Lexicon(settings.keywords).places(batch.turns["content"])
-        _drop_rows_of(batch, hits, "keyword")
+        places = Lexicon(settings.keywords).places(batch.turns["content"])
+        batch.drop(batch.rows_with(batch.at(places)), "keyword")
     if settings.topics:
         topic = pl.col("metadata").str.json_path_match("$.topic")
         batch.drop(mask_of(batch.rows.select(topic.is_in(settings.topics)).to_series()), "topic")
-    _exclude(batch, "tooShort", _responses(batch).filter(pl.col("text").str.len_chars() < settings.min_chars))
-    _exclude(batch, "symbols", _symbolic(_responses(batch), settings.max_symbol_share))
-    _exclude(batch, "repetitive", _repetitive(_responses(batch), settings.max_repeat_share))
-    broken = _responses(batch).filter(pl.col("text").str.tail(10).str.contains(TRAILING))
+    responses = _responses(batch)
+    broken = responses.filter(pl.col("text").str.tail(10).str.contains(TRAILING))
+    found = {
+        "tooShort": responses.filter(pl.col("text").str.len_chars() < settings.min_chars),
+        "symbols": _symbolic(responses, settings.max_symbol_share),
+        "repetitive": _repetitive(responses, settings.max_repeat_share),
+    }
     if settings.incomplete == "Drop":
-        _exclude(batch, "incomplete", broken)
+        found["incomplete"] = broken
     else:
         batch.tally.changed["incomplete"] += broken.height
+    batch.judge({reason: texts["place"] for reason, texts in found.items()})
 
 
 def _responses(batch: Batch) -> pl.DataFrame:
     """Texts of the targets, with their place among the turns."""
-    numbered = batch.turns.select(text="content", role="role", train="train", place=pl.int_range(pl.len()))
-    return numbered.filter(pl.col("train") & (pl.col("role") == "assistant") & pl.col("text").is_not_null())
-
-
-def _exclude(batch: Batch, reason: str, responses: pl.DataFrame) -> None:
-    hits = pl.repeat(False, batch.turns.height, eager=True).scatter(responses["place"], True)
-    batch.exclude(hits.to_numpy(), reason)
-
-
-def _drop_rows_of(batch: Batch, places: pl.Series, reason: str) -> None:
-    hits = pl.repeat(False, batch.turns.height, eager=True).scatter(places, True)
-    batch.drop(batch.rows_with(hits.to_numpy()), reason)
+    numbered = batch.turns.select(text="content", train="train", place=pl.int_range(pl.len(), dtype=pl.UInt32))
+    return numbered.filter(pl.col("train") & pl.col("text").is_not_null()).select("place", "text")
 
 
 def _too_long(batch: Batch, max_chars: int) -> Mask:
@@ -78,38 +72,36 @@ def _symbolic(responses: pl.DataFrame, max_share: float) -> pl.DataFrame:
 
 def _repetitive(responses: pl.DataFrame, max_share: float) -> pl.DataFrame:
     """Responses of which a larger share of 3-grams stood before: of words, or of characters where a word has no end."""
-    texts = responses.select("place", text=pl.col("text").str.to_lowercase())
-    words = texts.with_columns(units=pl.col("text").str.split(" ").list.head(LONGEST))
-    few = pl.col("units").list.len() < LEAST_WORDS
-    endless = words.filter(few & pl.col("text").str.contains(rf"\S{{{ENDLESS}}}"))
-    chars = endless.with_columns(units=pl.col("text").str.head(LONGEST).str.split(""))
-    suspects = pl.concat([_suspects(words.filter(~few), max_share), chars.select("place", "units")])
+    lower, text = pl.col("text").str.to_lowercase(), pl.col("text")
+    many = text.str.count_matches(" ", literal=True) >= LEAST_WORDS - 1
+    words = responses.filter(many).select("place", units=lower.str.split(" "))
+    words = _suspects(words, max_share).with_columns(pl.col("units").list.head(LONGEST))
+    endless = responses.filter(~many & text.str.contains(rf"\S{{{ENDLESS}}}"))
+    suspects = pl.concat([words, endless.select("place", units=lower.str.head(LONGEST).str.split(""))])
     lengths = suspects["units"].list.len().to_numpy().astype(np.int64)
-    hashes = suspects.select(pl.col("units").explode(empty_as_null=False, keep_nulls=False)).select(
-        plh.col("units").nchash.xxh3_64()
-    )["units"]
-    repeated = suspects.filter(pl.Series(_repeats(hashes.to_numpy(), lengths, max_share), dtype=pl.Boolean))
-    return responses.filter(pl.col("place").is_in(repeated["place"].implode()))
+    units = suspects.select(pl.col("units").explode(empty_as_null=False, keep_nulls=False))
+    hashes = units.select(plh.col("units").nchash.xxh3_64())["units"].to_numpy()
+    return suspects.select("place").filter(pl.Series(_repeats(hashes, lengths, max_share), dtype=pl.Boolean))
 
 
 def _suspects(texts: pl.DataFrame, max_share: float) -> pl.DataFrame:
-    """Texts with so few different units that so many of their 3-grams can repeat; the rest need no closer look."""
+    """Texts with so few different words that so many of their 3-grams can repeat; the rest need no closer look."""
     units = pl.col("units").list
     most = (1 - max_share) * (units.len() - GRAM + 1) + GRAM - 1
-    return texts.select("place", "units").filter(units.n_unique() <= most)
+    return texts.filter((units.n_unique() <= most) | (units.len() > LONGEST))
 
 
 def _repeats(hashes: npt.NDArray[np.uint64], lengths: npt.NDArray[np.int64], max_share: float) -> Mask:
     """Which texts, given as hashes of their units one after the other, repeat more of their 3-grams than that."""
-    text = np.repeat(np.arange(len(lengths)), lengths)
-    last = len(hashes) - GRAM + 1
-    grams = np.zeros(max(last, 0), np.uint64)
+    text = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
+    last = max(len(hashes) - GRAM + 1, 0)
+    grams = np.zeros(last, np.uint64)
     for n in range(GRAM):
         grams = (grams ^ hashes[n : n + last]) * np.uint64(0x9E3779B97F4A7C15)
         grams ^= grams >> np.uint64(29)
-    inside = text[: len(grams)] == text[GRAM - 1 :]
-    keys = np.unique(np.stack([text[: len(grams)][inside].astype(np.uint64), grams[inside]]), axis=1)
-    distinct = np.bincount(keys[0].astype(np.int64), minlength=len(lengths))
+    inside = text[:last] == text[GRAM - 1 :]
+    keys = np.unique(text[:last][inside] << np.uint64(40) | grams[inside] >> np.uint64(24))
+    distinct = np.bincount((keys >> np.uint64(40)).astype(np.int64), minlength=len(lengths))
     total = np.maximum(lengths - GRAM + 1, 0)
     repeats: Mask = total - distinct > max_share * total
     return repeats
