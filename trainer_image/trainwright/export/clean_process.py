@@ -47,13 +47,14 @@ def loss(model: Any, packs: list[dict[str, Any]]) -> float:
     for pack in packs:
         start = 0
         for length in pack["lengths"]:
-            tokens = torch.tensor([pack["tokens"][start : start + length]])
-            targets = torch.tensor(pack["targets"][start : start + length])
+            tokens = torch.tensor(pack["tokens"][start : start + length])
+            targets = torch.tensor(pack["targets"][start : start + length]).nonzero()[:, 0]
             start += length
-            scores = model(input_ids=tokens, use_cache=False).logits[0, :-1].float().log_softmax(-1)
-            chosen = scores.gather(1, tokens[0, 1:, None])[:, 0][targets[1:]]
-            nll -= float(chosen.double().sum())
-            count += len(chosen)
+            if len(targets):
+                logits = model(input_ids=tokens[None], use_cache=False, logits_to_keep=targets - 1).logits[0]
+                scores = logits.float().log_softmax(-1).gather(1, tokens[targets, None])
+                nll -= float(scores.double().sum())
+                count += len(targets)
     return nll / count
 
 
