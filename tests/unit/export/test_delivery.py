@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.tiny_run import artifact
 from trainwright import export
 from trainwright.errors import BadInput
 from trainwright.export.manifest import write_manifest
+
+from tests.tiny_run import artifact
 
 
 @pytest.fixture
