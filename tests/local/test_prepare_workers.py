@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from trainwright.errors import OutOfMemory
+from trainwright.prepare import stage
 from trainwright.workers import Workers
 
 from tests.factories import rows_frame
@@ -19,7 +20,8 @@ from tests.unit.prepare.preparing import Prepared, prepare
 from tests.unit.prepare.test_stage import mixed
 
 
-def test_one_three_and_sixteen_workers_write_the_same_files(tmp_path: Path) -> None:
+def test_one_three_and_sixteen_workers_write_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "SLICES_PER_WORKER", 1)
     rows = pl.concat([mixed(), rows_frame(*chat(300, 50))]).unique("id").sort("id")
     split = {"validation": 0.05, "test": 0.05}
     one, three, sixteen = (
