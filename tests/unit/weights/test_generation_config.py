@@ -64,6 +64,17 @@ def test_a_removed_id_is_replaced_by_that_of_the_config(tmp_path: Path) -> None:
     assert settings["eos_token_id"] == 3
 
 
+def test_token_ids_of_the_config_outside_the_vocabulary_go_as_well(tmp_path: Path) -> None:
+    made = model_folder(tmp_path / "model", eos_token_id=[3, 7])
+    config = json.loads((made / "config.json").read_text()) | {"eos_token_id": [3, 99_999], "bos_token_id": 99_999}
+    (made / "config.json").write_text(json.dumps(config))
+    report, output = fetch(tmp_path, {"from": "./model"})
+    mended = json.loads((output / "model" / "config.json").read_text())
+    assert (mended["eos_token_id"], mended["bos_token_id"]) == (3, None)
+    assert len([warning for warning in report.metrics["warnings"] if warning.startswith("config.json")]) == 2
+    assert_can_be_saved(output, tmp_path)
+
+
 @pytest.mark.parametrize(("settings", "count"), [(None, 0), ("{", 1), ("[1]", 1)])
 def test_a_missing_or_unreadable_file_is_made_from_the_config(tmp_path: Path, settings: str | None, count: int) -> None:
     warnings, found, output = fetched(tmp_path, settings, eos_token_id=3, bos_token_id=0)

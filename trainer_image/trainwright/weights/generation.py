@@ -1,4 +1,4 @@
-"""Mends generation_config.json, so that nothing in it can make saving or generating fail after hours of training."""
+"""Mends token ids and generation settings, so that none can make saving or generating fail after hours of training."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ KNOWN = frozenset(
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
+def mend_config(folder: Path, config: dict[str, Any]) -> list[str]:
+    """Take token ids outside the vocabulary out of `config` and config.json; returns what was changed."""
+    outside = [
+        name for name in TOKEN_IDS if config.get(name) is not None and _usable(config, name) != _ids(config, name)
+    ]
+    for name in outside:
+        usable = _usable(config, name)
+        config[name] = usable if len(usable) > 1 else usable[0] if usable else None
+    if outside:
+        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    return [f"config.json: {name} lies outside the vocabulary and is removed" for name in outside]
+
+
 def mend_generation_config(folder: Path, config: Mapping[str, Any]) -> list[str]:
     """Rewrite `folder`/generation_config.json without contradictions and return what was changed, one sentence each.
 
@@ -45,7 +58,7 @@ def mend_generation_config(folder: Path, config: Mapping[str, Any]) -> list[str]
         changes.append(f"{FILE}: {', '.join(without_sampling)} without do_sample are removed")
     kept = {name: value for name, value in settings.items() if name not in (*unknown, *without_sampling)}
     for name in TOKEN_IDS:
-        ids = [kept[name]] if isinstance(kept.get(name), int) else list(kept.get(name) or [])
+        ids = _ids(kept, name)
         outside = [one for one in ids if not 0 <= one < config["vocab_size"]]
         if outside:
             changes.append(f"{FILE}: {name} {outside[0]} lies outside the vocabulary and is removed")
@@ -70,7 +83,10 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     return {}, [f"{path.name} cannot be read and is made anew"]
 
 
+def _ids(settings: Mapping[str, Any], name: str) -> list[int]:
+    value = settings.get(name)
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int)]
+
+
 def _usable(config: Mapping[str, Any], name: str) -> list[int]:
-    value = config.get(name)
-    ids = value if isinstance(value, list) else [value]
-    return [one for one in ids if isinstance(one, int) and 0 <= one < config["vocab_size"]]
+    return [one for one in _ids(config, name) if 0 <= one < config["vocab_size"]]

@@ -16,7 +16,7 @@ from trainwright.contract import Report, RunConfig
 from trainwright.errors import BadInput
 from trainwright.models import family_of, parameter_count
 from trainwright.weights.fetching import complete_tokenizer, fetch_model, fetch_tokenizer, pinned
-from trainwright.weights.generation import mend_generation_config
+from trainwright.weights.generation import mend_config, mend_generation_config
 from trainwright.weights.gguf import convert_gguf
 from trainwright.weights.scratch import scratch_config
 from trainwright.weights.tensors import verify_tensors
@@ -52,7 +52,7 @@ def _existing(model: Model, config: RunConfig, output: Path) -> dict[str, Any]:
     family_of(shape)
     tensors = verify_tensors(folder, shape)
     _tokenizer(model, config, output, uri)
-    changes = mend_generation_config(folder, shape)
+    changes = mend_config(folder, shape) + mend_generation_config(folder, shape)
     return _metrics(shape, scratch=False) | {
         "parameters": tensors.parameters,
         "dtype": tensors.dtype,
