@@ -55,18 +55,20 @@ def slices_of(rows: Path) -> list[Slice]:
 
 
 def _slices_of_part(path: Path) -> list[Slice]:
+    """Whole row groups, in as many slices of about equal size as come nearest to SLICE_BYTES."""
     metadata = pq.read_metadata(path)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    heights, held = [0], 0
+    total = sum(group.total_byte_size for group in groups)
+    count = max(1, round(total / SLICE_BYTES))
+    heights = [0] * count
+    held = 0
     for group in groups:
-        if held >= SLICE_BYTES:
-            heights.append(0)
-            held = 0
-        heights[-1] += group.num_rows
+        heights[min(held * count // max(total, 1), count - 1)] += group.num_rows
         held += group.total_byte_size
     starts = accumulate(heights, initial=0)
     partition = int(path.stem.rpartition("-")[2])
     return [
         Slice(part=path, partition=partition, number=number, start=start, height=height)
         for number, (start, height) in enumerate(zip(starts, heights, strict=False))
+        if height or count == 1
     ]

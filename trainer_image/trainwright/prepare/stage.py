@@ -51,7 +51,7 @@ def run(config: RunConfig, inputs: Inputs, output: Path) -> Report:
     if not slices:
         raise BadInput(f"{rows} holds no rows", hint="see bad.jsonl of ingest for why rows were refused")
     work = _work_of(config, output)
-    with Workers(min(config.workers, -(-len(slices) // SLICES_PER_WORKER))) as workers:
+    with Workers(min(config.workers, max(1, len(slices) // SLICES_PER_WORKER))) as workers:
         counter = _Counter(len(slices))
         mapped = list(counter.over(workers.map(map_slice, [SliceTask(work=work, slice=piece) for piece in slices])))
         find_boilerplate(work, slices, workers, sum((of_slice for _, of_slice in mapped), Counter()))
