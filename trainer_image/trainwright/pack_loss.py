@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from trainwright.formats.spread import spread
 from trainwright.formats.tokens import Pack, TokenShards
 
 TOKENS_PER_BATCH = 4096
@@ -86,20 +88,33 @@ def batch_loss(model: Any, packs: Sequence[Pack]) -> tuple[torch.Tensor, int]:
 
 
 def rows_of(packs: Sequence[Pack]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Tokens, positions (restarting with each sequence) and targets, [packs, longest pack].
+    """Tokens, positions (restarting with each sequence) and targets, [rows, width].
 
-    What is left of a row is filled by a sequence of its own without targets.
+    The sequences of all packs are spread anew: narrow rows need less attention. What is left of a row is filled by a
+    sequence of its own without targets.
     """
-    width = max(len(pack.tokens) for pack in packs)
-    tokens = np.zeros((len(packs), width), np.int64)
-    positions = np.zeros((len(packs), width), np.int64)
-    targets = np.zeros((len(packs), width), np.bool_)
-    for row, pack in enumerate(packs):
-        used = len(pack.tokens)
-        tokens[row, :used], targets[row, :used] = pack.tokens, pack.targets
-        lengths = [*(int(length) for length in pack.lengths), width - used]
-        positions[row] = np.concatenate([np.arange(length) for length in lengths])
+    pieces = [piece for pack in packs for piece in _sequences(pack)]
+    rows = spread([len(tokens) for tokens, _ in pieces])
+    width = max(sum(len(pieces[number][0]) for number in row) for row in rows)
+    tokens = np.zeros((len(rows), width), np.int64)
+    positions = np.zeros((len(rows), width), np.int64)
+    targets = np.zeros((len(rows), width), np.bool_)
+    for row, numbers in enumerate(rows):
+        end = 0
+        for number in numbers:
+            start, end = end, end + len(pieces[number][0])
+            tokens[row, start:end], targets[row, start:end] = pieces[number]
+            positions[row, start:end] = np.arange(end - start)
+        positions[row, end:] = np.arange(width - end)
     return torch.from_numpy(tokens), torch.from_numpy(positions), torch.from_numpy(targets)
+
+
+def _sequences(pack: Pack) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]]:
+    """Tokens and targets of each sequence of a pack."""
+    end = 0
+    for length in pack.lengths:
+        start, end = end, end + int(length)
+        yield pack.tokens[start:end], pack.targets[start:end]
 
 
 def _batches(shards: TokenShards, packs: Sequence[int]) -> Iterator[list[Pack]]:

@@ -14,7 +14,7 @@ from trainwright.artifacts import Inputs
 from trainwright.contract import Report, RunConfig
 from trainwright.errors import BadInput, PreflightFailed
 from trainwright.formats.tokens import TokenShards
-from trainwright.train import checkpoints, preflight, ranks
+from trainwright.train import attention, checkpoints, preflight, ranks
 from trainwright.train.checkpoints import Checkpoint, Reader
 from trainwright.train.engine import Engine
 from trainwright.train.judgement import Validation, patience_after, ranked
@@ -146,6 +146,7 @@ def _engine(
     reader = Reader(found) if found is not None else None
     if reader is not None:
         reader.load_weights(dict(network.trainable()))
+    attention.use_for(network.module, network.dtype, me.device)
     drawn = {n: p.detach().clone() for n, p in network.trainable() if p.dtype == torch.float32 != network.dtype}
     engine = Engine(
         network,
