@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from trainwright.formats.rows import FLAG_NOT_SCORED
+from trainwright.formats.rows import FLAG_NOT_SCORED, part_files
 from trainwright.prepare.batch import turns_of
 from trainwright.prepare.duplicates.boilerplate import table_of
 from trainwright.prepare.duplicates.exchanges import exchanges_of
@@ -39,9 +39,8 @@ def leaks_of(work: Work, workers: Workers, phrases: pl.DataFrame) -> tuple[pl.Da
 
     `phrases` are the evaluation exchanges (id, turn) whose response gives nothing away.
     """
-    slices = slices_of(work.output / "rows")
-    tasks = [CheckTask(work=work, slice=piece) for piece in slices]
-    evaluation = pl.concat(workers.map(evaluation_of, tasks))
+    tasks = [CheckTask(work=work, slice=piece) for piece in slices_of(work.output / "rows")]
+    evaluation = evaluation_of(work)
     evaluation.drop("prompt", "response", "unscored").write_ipc(work.folder / EVALUATION)
     evaluation.select("prompt", "response").write_ipc(work.folder / TEXTS)
     matches = pl.DataFrame(schema=MATCHES)
@@ -52,12 +51,13 @@ def leaks_of(work: Work, workers: Workers, phrases: pl.DataFrame) -> tuple[pl.Da
     return cuts_of(matches, evaluation, phrases), unscored.join(known, on=["id", "turn"], how="anti")
 
 
-def evaluation_of(task: CheckTask) -> pl.DataFrame:
-    """The signed evaluation exchanges of one slice, with their texts and whether they are scored."""
-    rows = task.slice.read(columns=COLUMNS).filter(pl.col("split") != "train")
+def evaluation_of(work: Work) -> pl.DataFrame:
+    """The signed evaluation exchanges, with their texts and whether they are scored."""
+    parts = pl.scan_parquet(part_files(work.output / "rows")).select(COLUMNS)
+    rows = parts.filter(pl.col("split") != "train").collect()
     exchanges = exchanges_of(rows)
     flags = turns_of(rows).select("row", "turn", unscored=pl.col("flags") & FLAG_NOT_SCORED != 0)
-    return _signed(task.work, rows, exchanges).with_columns(
+    return _signed(work, rows, exchanges).with_columns(
         exchanges["prompt"],
         exchanges["response"],
         exchanges.select("row", "turn").join(flags, on=["row", "turn"], how="left", maintain_order="left")["unscored"],

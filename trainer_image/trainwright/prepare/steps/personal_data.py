@@ -6,6 +6,7 @@ or decide about their conversation, as the spec says.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import polars as pl
@@ -16,25 +17,42 @@ from trainwright.prepare.batch import Action, Batch
 from trainwright.prepare.personal.kinds import KINDS, Kind
 from trainwright.prepare.work import Work
 
+SIGNS, SIGNS_OF_URLS = "[0-9@]", r"[0-9@]|://|(?i:www\.)"
+"""Every kind holds one of these."""
+
 
 def apply(batch: Batch, work: Work) -> None:
     """Find the kinds the spec names, and do with them what it says."""
     settings = work.prepare.personal_data
-    for name, kind in KINDS.items():
-        if name in settings.kinds:
-            for column in ("content", "toolCalls"):
-                _treat(batch, column, name, kind, settings.action)
+    kinds = {name: kind for name, kind in KINDS.items() if name in settings.kinds}
+    for column in ("content", "toolCalls"):
+        places = _suspects(batch, column, kinds)
+        for name, kind in kinds.items():
+            turns = batch.turns.height
+            _treat(batch, column, places, name, kind, settings.action)
+            if batch.turns.height != turns:
+                places = _suspects(batch, column, kinds)
 
 
-def _treat(batch: Batch, column: str, name: str, kind: Kind, action: Action | Literal["Replace"]) -> None:
-    places = batch.turns[column].str.contains(kind.guard).fill_null(False).arg_true()
-    if not len(places):
+def _suspects(batch: Batch, column: str, kinds: Iterable[str]) -> pl.Series:
+    """Places of the texts that may hold anything at all."""
+    signs = SIGNS_OF_URLS if "url" in kinds else SIGNS
+    return batch.turns[column].str.contains(signs).fill_null(False).arg_true()
+
+
+def _treat(
+    batch: Batch, column: str, places: pl.Series, name: str, kind: Kind, action: Action | Literal["Replace"]
+) -> None:
+    """Look for one kind in the texts at these places, and act."""
+    texts = batch.turns[column].gather(places)
+    guarded = texts.str.contains(kind.guard)
+    if not guarded.any():
         return
-    parts = _judged(pieces.split(batch.turns[column].gather(places), kind.pattern), kind)
+    parts = _judged(pieces.split(texts.filter(guarded), kind.pattern), kind)
     lines = parts.filter("found")["line"].unique().sort()
     if not len(lines):
         return
-    places = places.gather(lines)
+    places = places.filter(guarded).gather(lines)
     hits = batch.at(places)
     redacted = _redacted(parts.filter(pl.col("line").is_in(lines.implode())), kind, is_json=column == "toolCalls")
     if action == "Replace":
