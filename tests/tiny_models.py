@@ -91,5 +91,5 @@ def _permuted(name: str, tensor: torch.Tensor) -> torch.Tensor:
     """GGUF keeps the halves of rotary pairs interleaved."""
     if not name.endswith(("q_proj.weight", "k_proj.weight")):
         return tensor
-    heads, width = SHAPE["num_attention_heads"], tensor.shape[1]
+    heads, width = tensor.shape[0] // SHAPE["head_dim"], tensor.shape[1]
     return tensor.reshape(heads, 2, -1, width).swapaxes(1, 2).reshape(tensor.shape).contiguous()
