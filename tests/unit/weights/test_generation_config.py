@@ -51,6 +51,13 @@ def test_unknown_keys_go(tmp_path: Path) -> None:
     assert_can_be_saved(output, tmp_path)
 
 
+def test_what_a_call_returns_is_no_setting_of_a_model(tmp_path: Path) -> None:
+    given = {"eos_token_id": 3, "output_attentions": True, "output_hidden_states": False, "output_scores": True}
+    warnings, settings, output = fetched(tmp_path, given)
+    assert (warnings, settings) == ([], {"eos_token_id": 3})
+    assert_can_be_saved(output, tmp_path)
+
+
 @pytest.mark.parametrize(("eos", "left"), [(99_999, None), ([3, 99_999], 3), (-1, None)])
 def test_token_ids_outside_the_vocabulary_go(tmp_path: Path, eos: Any, left: int | None) -> None:
     warnings, settings, output = fetched(tmp_path, {"eos_token_id": eos})

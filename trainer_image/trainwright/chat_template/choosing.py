@@ -73,7 +73,7 @@ def choose_template(
     if own and not wanted and not reason:
         return Choice(name="own", text=with_system_prompt(own, system_prompt), note="", missing_tokens=())
     name = wanted or _fallback(vocabulary, is_llama=is_llama)
-    note = f"the tokenizer's own chat template is replaced by {name}: {reason}" if own and reason else ""
+    note = f"The tokenizer's own chat template is replaced by {name}: {reason}." if own and reason else ""
     text = template_text(name, begin=begin)
     needed = {*MARKERS[name].tokens} - ({MARKERS[name].begin} if begin else set())
     return Choice(

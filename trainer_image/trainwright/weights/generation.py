@@ -9,6 +9,8 @@ from typing import Any
 
 FILE = "generation_config.json"
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+OUTPUTS = ("output_attentions", "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate")
+"""What a call of generate returns: no property of a model, and contradictory in many files; removed without a word."""
 KNOWN = frozenset(
     (
         *SAMPLING,
@@ -50,6 +52,7 @@ def mend_generation_config(folder: Path, config: Mapping[str, Any]) -> list[str]
     file is made from config.json.
     """
     settings, changes = _read(folder / FILE)
+    settings = {name: value for name, value in settings.items() if name not in OUTPUTS}
     unknown = sorted(set(settings) - KNOWN)
     if unknown:
         changes.append(f"{FILE}: unknown keys are removed: {', '.join(unknown)}")
