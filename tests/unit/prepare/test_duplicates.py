@@ -54,6 +54,20 @@ def test_rows_that_share_a_long_form_stay(tmp_path: Path) -> None:
     assert not done.report.metrics["warnings"]
 
 
+def test_rows_that_share_a_long_form_and_differ_in_words_only_stay(tmp_path: Path) -> None:
+    draw = random.Random(9)
+    form = sentence(draw, 60)
+    rows = [
+        conversation(
+            f"{form} Now {sentence(draw, 6)}",
+            f"<call> send what={draw.choice(WORDS)} to={draw.choice(WORDS)}",
+            record=n,
+        )
+        for n in range(200)
+    ]
+    assert deduplicated(tmp_path, rows_frame(*rows)).rows.height >= 195
+
+
 def test_copies_in_a_source_with_a_long_form_are_still_found(tmp_path: Path) -> None:
     rows = tool_calls(200)
     spelled = pl.col("messages").list.eval(
@@ -65,15 +79,10 @@ def test_copies_in_a_source_with_a_long_form_are_still_found(tmp_path: Path) -> 
 
 
 def test_other_numbers_are_other_facts(tmp_path: Path) -> None:
-    rows = rows_frame(
-        *(
-            conversation(
-                f"How much is {n} and {n} together?", f"The sum is {2 * n}, since {n} is counted twice.", record=n
-            )
-            for n in range(30)
-        )
-    )
-    assert not deduplicated(tmp_path, rows).reasons
+    asked = "There are {n} apples on the first table and {n} apples on the other; how many apples are on both together?"
+    said = "On both tables together there are {m} apples, because the number of apples is simply counted twice."
+    rows = [conversation(asked.format(n=n), said.format(m=2 * n), record=n) for n in range(10, 40)]
+    assert not deduplicated(tmp_path, rows_frame(*rows)).reasons
 
 
 def test_the_better_rated_then_the_longer_response_stays(tmp_path: Path) -> None:
@@ -105,14 +114,10 @@ def test_system_turns_are_no_part_of_an_exchange(tmp_path: Path) -> None:
     rows = rows_frame(
         conversation(("system", "Be brief."), ("user", "Where is Bern?"), ("assistant", "In Switzerland."), record=1),
         conversation(("system", "Be long."), ("user", "Where is Bern?"), ("assistant", "In Switzerland."), record=2),
-        conversation(
-            ("system", "a long text " * 50), ("assistant", "One answer of eight words is here now."), record=3
-        ),
-        conversation(
-            ("system", "a long text " * 50), ("assistant", "Quite another reply that nobody else gave."), record=4
-        ),
+        conversation(("system", "a long text " * 50), ("assistant", "One answer of eight words is here."), record=3),
+        conversation(("system", "another text"), ("assistant", "One answer of eight words is here"), record=4),
     )
-    assert len(deduplicated(tmp_path, rows).reasons) == 1
+    assert deduplicated(tmp_path, rows).rows.height == 2
 
 
 def test_neighbouring_exchanges_of_one_conversation_are_not_alike(tmp_path: Path) -> None:
@@ -133,14 +138,15 @@ def test_evaluation_rows_neither_go_nor_take_training_rows_with_them(tmp_path: P
     rows = rows_frame(
         conversation("Where is Bern?", "In Switzerland.", record=1, source="./test.jsonl", rating=5.0),
         conversation("Where is Bern?", "in switzerland", record=2, source="./test.jsonl"),
-        conversation("Where is Bern?", "In Switzerland", record=3),
+        conversation("Where is Bern?", "In Switzerland", record=103),
+        conversation("Where is Bern?", "In Switzerland.", record=104),
         *chat(5),
     )
     sources = ({"uri": "./source.jsonl"}, {"uri": "./test.jsonl", "use": "Test"})
     done = prepare(tmp_path, rows, settings=ONLY, sources=sources)
     assert done.report.counts["test"] == 2
     assert done.step("deduplicate")["spared"] == {"exact": 1}
-    assert 3 in done.rows["record"]
+    assert done.reasons == [(103, "deduplicate", "exact")]
 
 
 def test_a_source_that_near_duplicates_eat_is_named(tmp_path: Path) -> None:
