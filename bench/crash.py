@@ -1,6 +1,6 @@
 """Kill a run at random moments, start it again each time, and compare its end with that of an undisturbed run.
 
-python bench/crash.py [--kills 10] [--file examples/from-scratch.yaml] [--seed 1] [-- extra options of `trainwright run`]
+python bench/crash.py [--kills 10] [--file examples/from-scratch.yaml] [--seed 1] [-- options of `trainwright run`]
 
 Both runs use the same file and world size. Equal means: metrics.json is the same but for `times`, `places` and
 `plan`. A finished stage must not be done twice: its done.json never changes once it is there.

@@ -133,7 +133,7 @@ def _write(rows: int, measured: dict[str, dict[str, Any]], one_by_one: float) ->
     lines = [
         "# Tokens",
         "",
-        f"`python bench/token_shards.py`; CPU of one thread on a core of {_processor()}, load {os.getloadavg()[0]:.1f}.",
+        f"`python bench/token_shards.py`; CPU of one thread on {_processor()}, load {os.getloadavg()[0]:.1f}.",
         f"All {rows:,} exchanges of chitchat, sequences of 512 tokens, packed. Goal: at most 120 µs a row, 1 % waste.",
         "",
         "| tokenizer | rows to shards, CPU a row | settling the tokenizer, CPU | tokens | packing waste |",

@@ -5,13 +5,14 @@ Heavy imports happen inside the commands, so that `trainwright --help` answers a
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trainwright.errors import BadInput, TrainwrightError
+from trainwright.errors import BadInput, TrainwrightError, WorkspaceFull
 
 app = typer.Typer(
     help="Train conversational models from one YAML file.",
@@ -35,6 +36,15 @@ def main() -> None:
     except TrainwrightError as error:
         _complain(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = WorkspaceFull(
+            f"no space left on the disk that holds {error.filename or 'the workdir'}",
+            hint="make room there, then start the same command again: it goes on where it stopped",
+        )
+        _complain(full)
+        sys.exit(full.exit_code)
 
 
 @app.command()

@@ -29,7 +29,7 @@ from trainwright import artifacts, environment, errors
 from trainwright.artifacts import Artifact
 from trainwright.contract import Verdict
 from trainwright.errors import EXIT_STOPPED, OutOfMemory, RankCrashed, Stopped, TrainwrightError
-from trainwright.stage_process import Job
+from trainwright.stage_process import VERDICT_BYTES, Job
 
 OnLine = Callable[[dict[str, Any]], None]
 PEERS_GRACE_S = 5.0
@@ -82,7 +82,7 @@ def run_stage(
     log_path.parent.mkdir(parents=True, exist_ok=True)
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     kills_before = oom_kills()
-    with log_path.open("ab") as log, _stop_requests(deadline_s) as stop:
+    with log_path.open("ab", buffering=0) as log, _stop_requests(deadline_s) as stop:
         ranks = _spawn(
             config_path, job, processes, environment.child_environment(threads) | dict(variables or {}), lines
         )
@@ -156,7 +156,7 @@ def _spawn(
     ranks: list[Rank] = []
     for number in range(processes):
         verdict_path = Job.path(config_path, job.stage).with_name(f"{job.stage}.rank-{number}.verdict.json")
-        verdict_path.unlink(missing_ok=True)
+        verdict_path.write_bytes(b" " * VERDICT_BYTES)  # room for it, should the disk fill up
         own = {environment.PARENT: str(os.getpid()), environment.VERDICT: str(verdict_path)}
         process = subprocess.Popen(
             command,
@@ -228,12 +228,12 @@ def _drain(lines: queue.SimpleQueue[bytes], log: IO[bytes], on_line: OnLine, wai
     with contextlib.suppress(queue.Empty):
         line = lines.get(timeout=wait_s) if wait_s else lines.get_nowait()
         while True:
-            log.write(line)
+            with contextlib.suppress(OSError):  # a full disk must not hide what the stage says of it
+                log.write(line)
             if line.startswith(b'{"time"'):
                 with contextlib.suppress(ValueError):
                     on_line(json.loads(line))
             line = lines.get_nowait()
-    log.flush()
 
 
 def _error(ranks: list[Rank], stage: str, log_path: Path, *, stopped: bool, oom_killed: bool) -> TrainwrightError:

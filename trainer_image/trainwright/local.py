@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainwright import artifacts, contract, launcher
+from trainwright import artifacts, contract, launcher, storage
 from trainwright.api import TrainingRun, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import RunConfig
@@ -249,5 +249,7 @@ def _deliver(config: RunConfig, finished: Mapping[str, Artifact]) -> None:
     if (export := finished.get("export")) is not None:
         deliver_output(config, export)
     if (report := finished.get("report")) is not None:
-        for name in ("report.html", "metrics.json"):
-            (config.workdir / name).write_bytes((report.folder / name).read_bytes())
+        pages = [report.folder / name for name in ("report.html", "metrics.json")]
+        output = config.spec.output
+        for uri in (config.workdir.as_uri(), *([output.uri] if output else [])):
+            storage.put_beside(pages, uri, config)

@@ -31,6 +31,8 @@ from trainwright.errors import EXIT_DONE, BadInput, OutOfMemory, RankCrashed, Tr
 from trainwright.progress import JsonLines
 
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "tokenizers", "polars", "pyarrow", "numpy", "safetensors")
+VERDICT_BYTES = 16_384
+"""Of a verdict's file, which the launcher makes beforehand: on a full disk it can still be overwritten."""
 NO_SPACE = ("No space left on device", "Disk quota exceeded")
 NO_MEMORY = ("out of memory", "can't allocate memory", "memory allocation of")
 PEER_GONE = ("Connection reset by peer", "Connection closed by peer", "Broken pipe", "Connection refused")
@@ -171,7 +173,8 @@ def _leave_verdict(stage: str, error: TrainwrightError) -> int:
             rank=environment.rank() if error.rank is None and environment.world_size() > 1 else error.rank,
             step=error.step,
         )
-        path.write_text(verdict.model_dump_json(), "utf-8")
+        with path.open("r+b") as file:
+            file.write(verdict.model_dump_json().encode().ljust(VERDICT_BYTES))
     return error.exit_code
 
 

@@ -12,7 +12,7 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -122,9 +122,10 @@ def deliver(folder: Path, uri: str | None, config: RunConfig) -> str:
             f"{target} holds something that no run has written, so it is not replaced",
             hint="choose another output.uri, or empty it",
         )
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    temporary = target.with_name(f".{target.name}.tmp")
+    old = target.with_name(f".{target.name}.old")
     try:
+        shutil.rmtree(old, ignore_errors=True)  # of a delivery that was killed
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(folder, temporary, copy_function=_link_or_copy)
@@ -138,6 +139,20 @@ def deliver(folder: Path, uri: str | None, config: RunConfig) -> str:
             f"the result cannot be written to {target}: {error.strerror}", hint="make room or choose another output.uri"
         ) from error
     return str(target)
+
+
+def put_beside(files: Iterable[Path], uri: str, config: RunConfig) -> None:
+    """Copy files into an output, over files of the same names; each is there whole or not at all."""
+    target = local_path(uri, config)
+    for file in files:
+        if target is None:
+            filesystem = _filesystem(uri)
+            filesystem.put_file(str(file), f"{uri.partition('://')[2].rstrip('/')}/{file.name}")
+            continue
+        target.mkdir(parents=True, exist_ok=True)
+        temporary = target / f".{file.name}.tmp"
+        shutil.copyfile(file, temporary)
+        temporary.replace(target / file.name)
 
 
 def _local_files(pattern: Path, uri: str) -> list[File]:

@@ -119,6 +119,14 @@ def test_a_moved_workdir_is_reused_whole(small: Path, tmp_path: Path, trainwrigh
     assert finished(folder / "moved") == before
 
 
+def test_result_and_report_go_to_the_output(small: Path, tmp_path: Path, trainwright: Command) -> None:
+    folder = copy(small, tmp_path)
+    done = trainwright("run", write_run(folder, {"output": {"uri": "./out"}}), "--workdir", folder / "work")
+    assert done.returncode == 0, done.stderr
+    there = {path.name for path in (folder / "out").iterdir()}
+    assert {"model.safetensors", "manifest.json", "report.html", "metrics.json"} <= there
+
+
 def test_fresh_makes_a_finished_stage_again(small: Path, tmp_path: Path, trainwright: Command) -> None:
     folder = copy(small, tmp_path)
     before = finished(folder / "work")
@@ -137,7 +145,7 @@ def test_sample_takes_part_of_each_source(tmp_path: Path, trainwright: Command) 
     run = write_run(tmp_path)
     done = trainwright("run", run, "--workdir", tmp_path / "work", "--until", "ingest", "--sample", "50")
     assert done.returncode == 0, done.stderr
-    (ingest,) = finished(tmp_path / "work").values()
+    ingest = next(done for name, done in finished(tmp_path / "work").items() if name.startswith("ingest/"))
     assert ingest["counts"]["exchanges"] == 50
 
 
@@ -153,7 +161,7 @@ def test_rows_can_be_prepared_without_a_model(tmp_path: Path, trainwright: Comma
     assert done.returncode == 0, done.stderr
     stages = {name.split("/")[0] for name in finished(tmp_path / "work")}
     assert stages == {"ingest", "prepare", "export", "report"}
-    assert (tmp_path / "work" / "model" / "manifest.json").exists()
+    assert (tmp_path / "work" / "data" / "manifest.json").exists()
 
 
 def copy(small: Path, into: Path) -> Path:

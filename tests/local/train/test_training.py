@@ -178,7 +178,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         return output
 
     yield mount
-    subprocess.run(["umount", str(output)], check=False)
+    subprocess.run(["umount", "--lazy", str(output)], check=False)
 
 
 def test_a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_first_step(
