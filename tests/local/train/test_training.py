@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -283,6 +284,6 @@ def _poison(run: TrainingRun, step: int) -> bytes:
 
 def _fill(file: Path) -> None:
     """Leave less room than a checkpoint takes."""
-    with file.open("wb") as sink:
+    with file.open("wb", buffering=0) as sink, contextlib.suppress(OSError):  # training writes at the same time
         free = os.statvfs(file.parent)
         sink.write(b"\0" * max(0, free.f_bavail * free.f_frsize - 100_000))
