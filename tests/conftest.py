@@ -1,15 +1,19 @@
 """What tests may need and a machine may lack: such tests skip with a name, and the summary counts them.
 
-`needs("chromium")` gives the program's path, `needs("root")` and `needs("package:NAME")` just require. With
-TRAINWRIGHT_REQUIRE=all (or a list of names) a missing thing fails the test instead of skipping it.
+`needs("chromium")` gives the program's path, `needs("root")` and `needs("package:NAME")` just require; `small_disk`
+needs root that may mount. With TRAINWRIGHT_REQUIRE=all (or a list of names) a missing thing fails the test instead of
+skipping it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -27,13 +31,33 @@ def needs() -> Callable[[str], str]:
 
 def require(name: str) -> str:
     """Return the thing's path or name; skip the test if this machine lacks it, or fail if it is required."""
-    found = _find(name)
-    if found is not None:
-        return found
+    return _find(name) or _miss(name)
+
+
+def _miss(name: str) -> NoReturn:
     required = os.environ.get(REQUIRE, "").split(",")
     if "all" in required or name in required:
         pytest.fail(f"{PREFIX}{name}, and {REQUIRE} asks for it", pytrace=False)
     pytest.skip(f"{PREFIX}{name}")
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path, int], Path]]:
+    """Mounts a file system of so many bytes at a folder, for this test alone; needs root that may mount."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size_bytes: int) -> Path:
+        require("root")
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
+        if subprocess.run(command, check=False).returncode:
+            _miss("mount")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _find(name: str) -> str | None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,9 @@ def test_a_workdir_in_use_is_not_entered(tmp_path: Path, trainwright: Command) -
 
 
 def test_a_full_disk_is_told_and_the_same_command_goes_on(
-    small_disk: Path, tmp_path: Path, trainwright: Command
+    small_disk: Callable[[Path, int], Path], tmp_path: Path, trainwright: Command
 ) -> None:
+    disk = small_disk(tmp_path / "disk", 400_000_000)
     draw = random.Random(1)
     words = ["".join(draw.choices("abcdefghijklmnoprstuvw", k=6)) for _ in range(5_000)]
     talk = [
@@ -150,15 +151,15 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
     ]
     write_jsonl(tmp_path / "rows.jsonl", talk)
     run = write_run(tmp_path)
-    arguments = ("run", run, "--workdir", small_disk / "work", "--until", "prepare", "--workers", "1")
+    arguments = ("run", run, "--workdir", disk / "work", "--until", "prepare", "--workers", "1")
     process = subprocess.Popen(
         [sys.executable, "-m", "trainwright", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
-    while not (small_disk / "work" / "jobs" / "prepare.json").exists():
+    while not (disk / "work" / "jobs" / "prepare.json").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"0" * 4096)
@@ -176,19 +177,6 @@ def test_a_run_past_its_deadline_stops_and_can_go_on(tmp_path: Path, trainwright
     done = trainwright("run", run, "--workdir", tmp_path / "work")
     told(done, EXIT_STOPPED, "DeadlineExceeded", "activeDeadlineSeconds: 25")
     assert any((tmp_path / "work").glob("stages/train/*/checkpoints/step-*/manifest.json"))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of 400 MB of its own; mounting one needs root."""
-    request.getfixturevalue("needs")("root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def told(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

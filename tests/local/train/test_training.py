@@ -7,9 +7,8 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,28 +163,10 @@ def test_a_loss_that_is_not_finite_names_step_and_row_and_applies_nothing(tmp_pa
     assert [line["step"] for line in run.steps()] == list(range(1, 5))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mounts a file system of so many bytes where the stage writes."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    output = tmp_path / "stages" / "train"
-
-    def mount(size: int) -> Path:
-        output.mkdir(parents=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(output)], check=False)
-        if done.returncode:
-            pytest.skip("mounting a file system is not allowed here")
-        return output
-
-    yield mount
-    subprocess.run(["umount", "--lazy", str(output)], check=False)
-
-
 def test_a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_first_step(
-    tmp_path: Path, small_disk: Callable[[int], Path]
+    tmp_path: Path, small_disk: Callable[[Path, int], Path]
 ) -> None:
-    small_disk(1_400_000)
+    small_disk(tmp_path / "stages" / "train", 1_400_000)
     run = training_run(tmp_path, training={"maxSteps": 4})
     with pytest.raises(errors.DoesNotFit, match="3 checkpoints of 347,136"):
         run.train()
@@ -193,9 +174,9 @@ def test_a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_first_ste
 
 
 def test_a_disk_that_fills_up_keeps_the_newest_checkpoint_and_training_goes_on_with_room(
-    tmp_path: Path, small_disk: Callable[[int], Path]
+    tmp_path: Path, small_disk: Callable[[Path, int], Path]
 ) -> None:
-    disk = small_disk(4_000_000)
+    disk = small_disk(tmp_path / "stages" / "train", 4_000_000)
     run = training_run(tmp_path, training={"maxSteps": 12}, checkpoint=EVERY_STEP)
     filler = disk / "filler"
     with pytest.raises(errors.WorkspaceFull) as caught:
