@@ -6,9 +6,9 @@ word scores 1 (Papineni et al. 2002; sacrebleu's own rule for single sentences, 
 
 from __future__ import annotations
 
-import datasets
 import evaluate
 from sacrebleu.metrics.bleu import BLEU
+from trainwright.evaluate.metric_info import metric_info
 from trainwright.evaluate.words import spaced_words
 
 DESCRIPTION = "BLEU from 0 to 1 with effective order; 13a words, one word per character in scripts without spaces."
@@ -18,14 +18,7 @@ class Bleu(evaluate.Metric):  # type: ignore[misc]
     """`compute(predictions, references)` → {bleu: 0..1, signature: how it was computed}."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=DESCRIPTION,
-            citation="",
-            inputs_description="predictions and references: one text each",
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
-        )
+        return metric_info(DESCRIPTION)
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float | str]:
         bleu = BLEU(tokenize="none", force=True, effective_order=True)

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import unicodedata
 
-import datasets
 import evaluate
+from trainwright.evaluate.metric_info import metric_info
 
 
 class Probes(evaluate.Metric):  # type: ignore[misc]
     """`compute(predictions, references)` → {probes: 0..1, met: [bool]}; references are what answers must contain."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description="Share of answers that contain the expected text, case ignored.",
-            citation="",
-            inputs_description="predictions: answers; references: what each must contain",
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
+        return metric_info(
+            "Share of answers that contain the expected text, case ignored.",
+            "predictions: answers; references: what each must contain",
         )
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float | list[bool]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-import datasets
 import evaluate
 from rouge_score.rouge_scorer import RougeScorer
+from trainwright.evaluate.metric_info import metric_info
 from trainwright.evaluate.words import folded_words
 
 DESCRIPTION = "Mean F1 of ROUGE-1, -2 and -L from 0 to 1; words of any script without case and punctuation, no stemmer."
@@ -29,14 +29,7 @@ class Rouge(evaluate.Metric):  # type: ignore[misc]
     """`compute(predictions, references)` → {rouge1, rouge2, rougeL: 0..1, signature: how they were computed}."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=DESCRIPTION,
-            citation="",
-            inputs_description="predictions and references: one text each",
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
-        )
+        return metric_info(DESCRIPTION)
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float | str]:
         scorer = RougeScorer(list(KINDS), tokenizer=Words())
