@@ -91,19 +91,17 @@ def find(workdir: Path, stage: str, key: str) -> Artifact | None:
 
 
 def begin(workdir: Path, stage: Stage, key: str) -> Path:
-    """The folder to work in; what an unfinished earlier attempt left is cleared, unless the stage resumes from it."""
+    """Give the folder to work in: empty, or with what an unfinished attempt left for a stage that resumes from it.
+
+    A finished output is taken away, since it is to be made again; done.json goes first, so that a kill in between
+    leaves nothing that looks finished.
+    """
     folder = folder_of(workdir, stage.name, key)
-    if folder.exists() and not stage.resumable:
-        shutil.rmtree(folder)
+    if not stage.resumable or (folder / DONE).exists():
+        (folder / DONE).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def discard(workdir: Path, stage: str, key: str) -> None:
-    """Take a stage's output away, because it is to be made again; done.json goes first: a kill leaves no half."""
-    folder = folder_of(workdir, stage, key)
-    (folder / DONE).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(folder: Path, stage: Stage, key: str, report: Report, facts: Mapping[str, Any]) -> Artifact:

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
@@ -66,7 +65,7 @@ def run_stage(
     deadline_s: float | None = None,
     on_line: OnLine = lambda line: None,
 ) -> Artifact:
-    """Run one stage to its end and return its artifact; a finished output under the same key is made anew.
+    """Run one stage to its end and return its artifact; its output folder is made by `artifacts.begin`.
 
     `config_path` is run.json in the workdir; `threads` are those of each process; `variables` are set in the children's
     environment. After `deadline_s` seconds the stage is asked to stop, as by a signal. Signals are passed on only when
@@ -75,7 +74,6 @@ def run_stage(
     Raises:
         TrainwrightError: the stage failed; the class and text are those of its verdict.
     """
-    _clear_finished(Path(job.output))
     job = replace(job, attempt=Job.attempts(config_path, job) + 1)
     job.write(config_path)
     log_path = config_path.parent / "logs" / f"{job.stage}.log"
@@ -95,13 +93,6 @@ def run_stage(
     if found is not None:
         return found
     raise _error(ranks, job.stage, log_path, stopped=bool(stop), oom_killed=oom_kills() > kills_before)
-
-
-def _clear_finished(output: Path) -> None:
-    if (output / artifacts.DONE).exists():
-        (output / artifacts.DONE).unlink()
-        shutil.rmtree(output)
-        output.mkdir()
 
 
 def oom_kills(cgroup: Path = CGROUP, membership: Path = Path("/proc/self/cgroup")) -> int:

@@ -245,7 +245,7 @@ def _show_plan(config: RunConfig, steps: list[Step], view: View) -> None:
 
 
 def _deliver(config: RunConfig, finished: Mapping[str, Artifact]) -> None:
-    """Bring the result and the report where people look for them; nothing is copied twice."""
+    """Bring the result and the report where people look for them; weights are not copied twice."""
     if (export := finished.get("export")) is not None:
         deliver_output(config, export)
     if (report := finished.get("report")) is not None:

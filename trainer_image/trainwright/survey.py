@@ -49,7 +49,7 @@ class Step:
 def survey(config: RunConfig, *, fresh: tuple[str, ...] = ()) -> list[Step]:
     """Every stage of the run with its key, whether its output exists, and what changed since the last one if not.
 
-    Outputs of `fresh` stages are taken away first.
+    Outputs of `fresh` stages count as absent; they are taken away when the stage begins.
     """
     spec = config.spec.model_dump(by_alias=True, mode="json")
     keys: dict[str, str] = {}
@@ -62,9 +62,7 @@ def survey(config: RunConfig, *, fresh: tuple[str, ...] = ()) -> list[Step]:
             "sample": config.sample if stage.name == "ingest" else None,
         }
         key = keys[stage.name] = artifacts.key_of(stage, ingredients)
-        if stage.name in fresh:
-            artifacts.discard(config.workdir, stage.name, key)
-        found = artifacts.find(config.workdir, stage.name, key)
+        found = None if stage.name in fresh else artifacts.find(config.workdir, stage.name, key)
         changed = () if found else _changes(config.workdir, stage, key, ingredients, fresh)
         steps.append(Step(stage=stage, key=key, ingredients=ingredients, artifact=found, changed=changed))
     return steps

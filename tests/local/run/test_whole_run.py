@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from trainwright.contract import RunConfig
+from trainwright.survey import survey
 
 from tests.local.run.conftest import Command, finished, rows, write_jsonl, write_run
 
@@ -138,6 +140,15 @@ def test_fresh_makes_a_finished_stage_again(small: Path, tmp_path: Path, trainwr
     assert changed == {"prepare"}
     prepare = next(name for name in before if name.startswith("prepare/"))
     assert before[prepare]["counts"] == after[prepare]["counts"]
+
+
+def test_looking_at_what_fresh_would_do_takes_nothing_away(small: Path, tmp_path: Path) -> None:
+    work = copy(small, tmp_path) / "work"
+    before = finished(work)
+    config = RunConfig.model_validate_json((work / "run.json").read_text()).model_copy(update={"workdir": work})
+    (prepare,) = [step for step in survey(config, fresh=("prepare",)) if step.stage.name == "prepare"]
+    assert (prepare.will, prepare.because) == ("will run", "--fresh asks for it")
+    assert finished(work) == before
 
 
 def test_sample_takes_part_of_each_source(tmp_path: Path, trainwright: Command) -> None:
