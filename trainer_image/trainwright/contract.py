@@ -6,16 +6,27 @@ importing it is cheap, so that keys can be compared before anything heavy is loa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from trainwright.api import NOT_BUILT as NOT_BUILT  # noqa: PLC0414 - part of the contract
 from trainwright.api import Spec
 from trainwright.api import unbuilt as unbuilt  # noqa: PLC0414 - part of the contract
+from trainwright.api.status import (
+    BestStatus,
+    CheckpointStatus,
+    DataStatus,
+    EvaluationStatus,
+    OutputStatus,
+    PlanStatus,
+    ResultStatus,
+)
 
 Goal = Literal["Train", "PrepareData", "Evaluate"]
 TRAIN: frozenset[Goal] = frozenset({"Train"})
@@ -183,6 +194,9 @@ class RunConfig(BaseModel):
     """Training processes on this machine."""
     attempt: int = 1
     """Counts the starts of the stage at work; part of temporary names."""
+    run_folder: Path | None = None
+    """Folder of what belongs to this run alone (jobs, logs, keys, report) where several runs share a workdir; absent:
+    the workdir."""
 
 
 def source_names(spec: Spec) -> tuple[str, ...]:
@@ -219,3 +233,138 @@ class Verdict(BaseModel):
     stage: str = ""
     rank: int | None = None
     step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Who is charged with a failure of this kind, and what the user can do.
+
+    `user`: counts against backoffLimit; `infrastructure`: tried again without being counted; `final`: trying again
+    without a change cannot help.
+    """
+
+    charge: Literal["user", "infrastructure", "final"]
+    hint: str
+
+
+REASONS: Mapping[str, Reason] = {
+    "InvalidSpec": Reason(charge="final", hint="cure the spec in a new TrainingRun"),
+    "BadInput": Reason(charge="final", hint="cure the input, then `trainwright retry`"),
+    "DoesNotFit": Reason(charge="final", hint="ask for more memory or disk, or for a smaller model"),
+    "DataAudit": Reason(charge="final", hint="review the data or the limits under data.audit"),
+    "QualityGate": Reason(charge="final", hint="status.best.uri names the weights; review evaluation.gates"),
+    "PreflightFailed": Reason(charge="final", hint="the message says what does not fit together"),
+    "NonFinite": Reason(charge="final", hint="lower training.learningRate or look at the rows that are named"),
+    "DeadlineExceeded": Reason(charge="final", hint="raise activeDeadlineSeconds, then `trainwright retry`"),
+    "WorkspaceFull": Reason(charge="user", hint="make room or raise cluster.workspace.storage"),
+    "WorkspaceUnbound": Reason(charge="user", hint="name a storage class that can bind the claim"),
+    "OutOfMemory": Reason(charge="user", hint="raise cluster.stages.STAGE.resources.memory"),
+    "GpuOutOfMemory": Reason(charge="user", hint="set a smaller cluster.microBatch or a higher cluster.zeroStage"),
+    "RankCrashed": Reason(charge="user", hint="`kubectl logs` of the rank's pod has its last words"),
+    "RankStalled": Reason(charge="user", hint="look at the node of the rank; the gang starts anew"),
+    "GangStalled": Reason(charge="user", hint="no step within cluster.stallTimeout; the gang starts anew"),
+    "ImagePull": Reason(charge="user", hint="check cluster.image and cluster.imagePullSecrets"),
+    "Unschedulable": Reason(charge="infrastructure", hint="the scheduler's words say what no node has"),
+    "WaitingForQuota": Reason(charge="infrastructure", hint="the queue admits it when there is room"),
+    "QuotaExceeded": Reason(charge="infrastructure", hint="raise the namespace's quota or ask for less"),
+    "PodRefused": Reason(charge="infrastructure", hint="the API server's sentence says what it refuses"),
+    "NodeLost": Reason(charge="infrastructure", hint=""),
+    "Evicted": Reason(charge="infrastructure", hint=""),
+    "Stopped": Reason(charge="infrastructure", hint=""),
+    "RetryLater": Reason(charge="user", hint="a passing fault outside; it is tried again"),
+    "WorkdirBusy": Reason(charge="infrastructure", hint=""),
+    "Error": Reason(charge="user", hint="the pod's log has the trace"),
+}
+"""The one list of reasons: what a failure or a wait can be called in status, verdicts and Events."""
+
+MESSAGE_BYTES = 4096
+"""Of a termination message: what Kubernetes keeps of it."""
+
+
+class _Said(BaseModel):
+    """What travels between pod and operator: camelCase like the status; fields of a newer version are let pass."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class StageReport(_Said):
+    """What a pod says of one of its stages."""
+
+    state: Literal["Succeeded", "Reused", "Failed"]
+    key: str | None = None
+    message: str | None = None
+    seconds: float | None = None
+    done: int | None = None
+    total: int | None = None
+
+
+class PodReport(_Said):
+    """What a pod leaves at its end: its stages, and fragments of the status in its own shape."""
+
+    stages: dict[str, StageReport] = Field(default_factory=dict)
+    keys: dict[str, str] = Field(default_factory=dict)
+    """Key of every stage of the run, by the first pod that knows them."""
+    plan: PlanStatus | None = None
+    data: DataStatus | None = None
+    evaluations: list[EvaluationStatus] | None = None
+    best: BestStatus | None = None
+    checkpoint: CheckpointStatus | None = None
+    result: ResultStatus | None = None
+    output: OutputStatus | None = None
+    failure: Verdict | None = None
+
+    def to_message(self) -> str:
+        """JSON of at most `MESSAGE_BYTES` bytes; what is least needed goes first."""
+        said = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for shorten in (_few_evaluations, _short_messages, _few_reasons, _no_evaluations):
+            text = json.dumps(said, separators=(",", ":"))
+            if len(text.encode()) <= MESSAGE_BYTES:
+                return text
+            shorten(said)
+        return json.dumps(said, separators=(",", ":"))
+
+
+def _few_evaluations(said: dict[str, Any]) -> None:
+    if "evaluations" in said:
+        said["evaluations"] = said["evaluations"][-10:]
+
+
+def _short_messages(said: dict[str, Any]) -> None:
+    for entry in said["stages"].values():
+        if "message" in entry:
+            entry["message"] = entry["message"][:160]
+    if "failure" in said:
+        said["failure"]["message"] = said["failure"]["message"][:1000]
+        said["failure"]["hint"] = said["failure"].get("hint", "")[:400]
+
+
+def _few_reasons(said: dict[str, Any]) -> None:
+    dropped = said.get("data", {}).get("dropped")
+    if dropped:
+        said["data"]["dropped"] = dict(sorted(dropped.items(), key=lambda item: -item[1])[:12])
+
+
+def _no_evaluations(said: dict[str, Any]) -> None:
+    said.pop("evaluations", None)
+
+
+class RankProgress(_Said):
+    """One rank's sign of life."""
+
+    rank: int
+    step: int | None = None
+    heartbeat_age_seconds: float = 0.0
+
+
+class PodProgress(_Said):
+    """What a launcher posts every 10 s."""
+
+    pod: str
+    attempt: int
+    stage: str
+    done: int | None = None
+    total: int | None = None
+    unit: str = ""
+    figures: dict[str, float | int | str] = Field(default_factory=dict)
+    ranks: list[RankProgress] = Field(default_factory=list, max_length=64)
+    report: PodReport | None = None
