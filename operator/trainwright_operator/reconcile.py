@@ -50,6 +50,8 @@ class Reconciler:
             await self.say(run, decision)  # why pods are ended is recorded before they are gone
             run = self.store.runs[key]
         await asyncio.gather(*(self.apply(world, action) for action in decision.actions))
+        if decision.actions:
+            decision = decide(await self.observe(run))  # what was done now is part of what is said
         return _sooner(await self.say(run, decision), decision.look_again_s)
 
     async def observe(self, run: ObservedRun) -> World:

@@ -15,7 +15,7 @@ from trainwright.contract import PodReport
 from trainwright_operator.judge import Ruling
 from trainwright_operator.observed import condition
 from trainwright_operator.progress_words import display, eta, percent
-from trainwright_operator.views import GroupView
+from trainwright_operator.views import DONE, GroupView
 from trainwright_operator.world import World
 
 FRAGMENTS = ("plan", "data", "evaluations", "best", "checkpoint", "result", "output")
@@ -33,7 +33,6 @@ PHASE = {
 }
 SAY_WHY_AFTER_S = 30.0
 """A wait is explained once it lasted so long."""
-DONE = ("Succeeded", "Reused")
 
 Json = dict[str, Any]
 

@@ -20,6 +20,7 @@ from trainwright_operator.world import World
 
 PODS_LAG_S = 30.0
 """How long a finished Job's pods may be seen later than the Job itself."""
+DONE = ("Succeeded", "Reused")
 OUT_OF_MEMORY = frozenset({"OutOfMemory", "GpuOutOfMemory"})
 FIRST_DELAY_S, LONGEST_DELAY_S = 10.0, 300.0
 OUR_VERDICTS = ("RankStalled", "GangStalled")
@@ -76,14 +77,14 @@ def _view(world: World, group: JobGroup, *, ready: bool) -> GroupView:
     jobs = [job for job in world.jobs_of(group.name) if job.run_uid == world.run.uid]
     last = jobs[-1] if jobs else None
     attempt = max(attempt, last.attempt if last else 0)
-    if all(entry.get("state") in ("Succeeded", "Reused") for entry in recorded):
-        return GroupView(group=group, phase="succeeded", attempt=attempt, job=last, pods=_pods(world, last))
+    pods = _pods(world, last)
+    if all(name in _done(world, pods) for name in group.stages):
+        return GroupView(group=group, phase="succeeded", attempt=attempt, job=last, pods=pods)
     rulings: Mapping[int, Ruling] = {
         job.attempt: _rule(world, job) for job in jobs if job.failed_reason is not None and _settled(world, job)
     }
     if last is None or (last.attempt < attempt):
         return _without_job(world, group, attempt, recorded, rulings, ready=ready)
-    pods = _pods(world, last)
     phase, rulings = _phase(world, last, pods, rulings, ready=ready)
     delay = _delay_s(rulings, last.attempt)
     return GroupView(
@@ -96,6 +97,14 @@ def _view(world: World, group: JobGroup, *, ready: bool) -> GroupView:
         wait=judge.wait(last, pods, world.refusals.get(last.name), world.now) if phase == "starting" else None,
         not_before=(last.ended or last.created) + timedelta(seconds=delay) if phase in ("failed", "due") else None,
     )
+
+
+def _done(world: World, pods: Sequence[ObservedPod]) -> set[str]:
+    """Stages that are finished for good: recorded as such, or told so by the pod that published the result."""
+    recorded = world.run.status.get("stages") or {}
+    done = {name for name, entry in recorded.items() if entry.get("state") in DONE}
+    reports = [pod.report for pod in pods if pod.report is not None]
+    return done | {name for report in reports for name, entry in report.stages.items() if entry.state in DONE}
 
 
 def _without_job(
