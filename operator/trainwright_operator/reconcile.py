@@ -125,6 +125,8 @@ class Reconciler:
         if "index" in group.stages and owner.spec.vector_store.external is None:
             await self._create_once(manifests.weaviate_secret(owner, secrets.token_urlsafe(32)))
             needed += list(manifests.weaviate_objects(owner, replicas=owner.spec.cluster.weaviate.replicas))
+        if not group.needs:
+            await self._share_claim(owner)
         await asyncio.gather(*(self.cluster.apply(manifest) for manifest in needed))
         preflight = owner.spec.goal == "Train" and "tokenize" in group.stages
         job = manifests.job(owner, group, action.attempt, halvings=action.halvings, preflight=preflight)
@@ -133,6 +135,24 @@ class Reconciler:
         if observed is not None and observed.run_uid == world.run.uid:
             self.store.put_job(observed)
         self.metrics.count_start(group.name, action.attempt)
+
+    async def _share_claim(self, owner: Owner) -> None:
+        """Become a second owner of another run's claim; it lives as long as either. A team's own is never owned."""
+        name = owner.spec.cluster.workspace.claim_name
+        if name is None:
+            return
+        try:
+            claim = await self.cluster.get("v1", "PersistentVolumeClaim", owner.namespace, name)
+        except NotFound:
+            return  # the scheduler will say so
+        meta = claim["metadata"]
+        owners = list(meta.get("ownerReferences") or ())
+        made_here = names.RUN in (meta.get("labels") or {})
+        if not made_here or any(each.get("uid") == owner.uid for each in owners):
+            return
+        mine = {**owner.metadata(name)["ownerReferences"][0], "controller": False}
+        patch = {"metadata": {"ownerReferences": [*owners, mine], "resourceVersion": meta["resourceVersion"]}}
+        await self.cluster.patch({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}, patch)
 
     async def _create_once(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Create an object; one of ours that is there already is success."""

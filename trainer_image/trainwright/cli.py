@@ -27,6 +27,8 @@ Workdir = Annotated[Path | None, typer.Option(help="Folder of the run; absent: .
 Mounts = Annotated[
     list[str] | None, typer.Option("--mount", metavar="pvc://CLAIM=DIR", help="Where a claim lies here.")
 ]
+RunName = Annotated[str, typer.Argument(metavar="NAME", help="A TrainingRun on the cluster.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Its namespace; absent: the context's.")]
 
 
 def main() -> None:
@@ -201,6 +203,64 @@ def report(
     from trainwright import local
 
     typer.echo(local.report_again(folder, examples=examples))
+
+
+@app.command()
+def status(name: RunName, namespace: Namespace = None) -> None:
+    """Tell how a run on the cluster stands."""
+    from trainwright import kubectl
+
+    for line in kubectl.status_lines(name, namespace):
+        typer.echo(line)
+
+
+@app.command()
+def logs(
+    name: RunName,
+    namespace: Namespace = None,
+    group: Annotated[str | None, typer.Option(help="data, index, train or finish; absent: the newest pod.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+) -> None:
+    """Show the log of a run's newest pod on the cluster."""
+    from trainwright import kubectl
+
+    raise typer.Exit(kubectl.follow_logs(name, namespace, group=group, follow=follow))
+
+
+@app.command()
+def suspend(name: RunName, namespace: Namespace = None) -> None:
+    """Stop a run on the cluster after its current checkpoint; every GPU is freed, what is finished stays."""
+    from trainwright import kubectl
+
+    typer.echo(kubectl.suspend(name, namespace, suspended=True))
+
+
+@app.command()
+def resume(name: RunName, namespace: Namespace = None) -> None:
+    """Let a suspended run on the cluster go on."""
+    from trainwright import kubectl
+
+    typer.echo(kubectl.suspend(name, namespace, suspended=False))
+
+
+@app.command()
+def retry(
+    name: RunName,
+    namespace: Namespace = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")] = None,
+    new_name: Annotated[str | None, typer.Option("--name", help="Of the new run; absent: NAME-2.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the new run, make nothing.")] = False,
+) -> None:
+    """Try a failed run on the cluster again as a new one that goes on in its workspace."""
+    import yaml
+
+    from trainwright import kubectl
+
+    manifest = kubectl.retry_manifest(name, namespace, kubectl.changes_of(changes or []), new_name)
+    if dry_run:
+        typer.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)
+        return
+    typer.echo(kubectl.apply(manifest))
 
 
 def _stage(name: str | None) -> str | None:
