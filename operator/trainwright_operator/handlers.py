@@ -24,6 +24,10 @@ def register(registry: kopf.OperatorRegistry, store: Store, wake: Callable[[Key]
     """
     ours = {names.RUN: kopf.PRESENT}
 
+    @kopf.on.login(registry=registry, id="login")
+    def login(**given: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
+
     @kopf.index(names.GROUP, names.VERSION, names.PLURAL, registry=registry, id="runs")
     def enter_run(body: kopf.Body, **_: Any) -> None:
         store.put_run(run_of(body))
