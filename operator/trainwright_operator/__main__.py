@@ -19,7 +19,8 @@ from trainwright_operator.errors import LeaseLost
 from trainwright_operator.lease import Leadership
 from trainwright_operator.metrics import Metrics
 from trainwright_operator.progress import ProgressServer
-from trainwright_operator.reconcile import Reconciler
+from trainwright_operator.reconcile import SCHEMA_EVERY_S, Reconciler
+from trainwright_operator.schema_check import missing_fields
 from trainwright_operator.settings import Settings, from_environment
 from trainwright_operator.store import Key, Store
 from trainwright_operator.wake import Waker
@@ -63,7 +64,13 @@ async def serve(settings: Settings) -> None:
             reconciler.certificate = known.certificate.decode()
             context = certificates.server_context(known, settings, datetime.now(UTC))
             await progress.start(settings.progress_port, context)
-        await _until_one_ends(_watch(settings, store, waker), leadership.keep(), _resync(settings, store, waker))
+        reconciler.missing_fields = await _compare_schema(cluster, metrics)
+        await _until_one_ends(
+            _watch(settings, store, waker),
+            leadership.keep(),
+            _resync(settings, store, waker),
+            _until_schema_fits(cluster, reconciler, metrics, waker),
+        )
         with contextlib.suppress(Exception):
             await leadership.release()
     finally:
@@ -94,6 +101,25 @@ async def _watch(settings: Settings, store: Store, waker: Waker) -> None:
         namespaces=settings.watched,
         standalone=True,
     )
+
+
+async def _compare_schema(cluster: Cluster, metrics: Metrics) -> tuple[str, ...]:
+    missing = missing_fields(await cluster.served_schema())
+    metrics.schema_behind.set(len(missing))
+    if missing:
+        log.error("the served CRD lacks %s; no run is started until it is updated", ", ".join(missing[:20]))
+    return missing
+
+
+async def _until_schema_fits(cluster: Cluster, reconciler: Reconciler, metrics: Metrics, waker: Waker) -> None:
+    """Compare again while the CRD is behind; wake everything once it is not."""
+    while True:
+        await asyncio.sleep(SCHEMA_EVERY_S)
+        if reconciler.missing_fields:
+            reconciler.missing_fields = await _compare_schema(cluster, metrics)
+            if not reconciler.missing_fields:
+                for key in tuple(reconciler.store.runs):
+                    waker.wake(key)
 
 
 async def _resync(settings: Settings, store: Store, waker: Waker) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from trainwright_operator import manifests, names
+from trainwright_operator import manifests, names, status
 from trainwright_operator.cluster import Cluster
 from trainwright_operator.decide import decide
 from trainwright_operator.errors import Exists, NotFound
@@ -25,6 +25,8 @@ from trainwright_operator.world import Action, Decision, DeleteRun, EndPods, Qui
 
 PROGRESS_EVERY_S = 15.0
 """Progress alone is written at most so often per run."""
+SCHEMA_EVERY_S = 30.0
+"""The served schema is compared again so often while it is behind."""
 REFUSED_AFTER_S = 5.0
 """A Job without pods for so long is asked why."""
 
@@ -35,6 +37,8 @@ class Reconciler:
     def __init__(self, cluster: Cluster, store: Store, settings: Settings, metrics: Metrics) -> None:
         self.cluster, self.store, self.settings, self.metrics = cluster, store, settings, metrics
         self.certificate: str | None = None
+        self.missing_fields: tuple[str, ...] = ()
+        """What the served CRD lacks; while it does, no run is started."""
         self._specs = Specs()
         self._written: dict[Key, float] = {}
 
@@ -44,6 +48,9 @@ class Reconciler:
         if run is None:
             self._written.pop(key, None)
             return None
+        if self.missing_fields and not run.status.get("startTime"):
+            await self.say(run, Decision(actions=(), status=status.held_back(run, self.missing_fields)))
+            return SCHEMA_EVERY_S
         world = await self.observe(run)
         decision = decide(world)
         if any(isinstance(action, EndPods) for action in decision.actions):
@@ -90,8 +97,8 @@ class Reconciler:
                 for pod in pods:
                     await self.cluster.delete("v1", "Pod", run.namespace, pod.name, uid=pod.uid, grace_s=grace)
             case QuietStore():
-                for manifest in manifests.weaviate_objects(await self._owner(world), replicas=0):
-                    await self.cluster.apply(manifest)
+                *_, store = manifests.weaviate_objects(await self._owner(world), replicas=0)
+                await self.cluster.apply(store)
             case DeleteRun():
                 api = f"{names.GROUP}/{names.VERSION}"
                 await self.cluster.delete(api, names.KIND, run.namespace, run.name, uid=run.uid)

@@ -13,7 +13,7 @@ from typing import Any
 from trainwright.contract import PodReport
 
 from trainwright_operator.judge import Ruling
-from trainwright_operator.observed import condition
+from trainwright_operator.observed import ObservedRun, condition
 from trainwright_operator.progress_words import display, eta, percent
 from trainwright_operator.views import DONE, GroupView
 from trainwright_operator.world import World
@@ -124,6 +124,13 @@ def failed(world: World, views: Sequence[GroupView], ruling: Ruling) -> Json:
         status["stage"] = stage
     status["conditions"] = _conditions(world, Failed=("True", ruling.reason, words[:1024]))
     return _clean(status)
+
+
+def held_back(run: ObservedRun, missing: Sequence[str]) -> Json:
+    """The status of a run that is not started, since the cluster's CRD is older than the operator."""
+    fields = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+    words = f"the cluster's CRD is older than the operator and lacks {fields}; apply the CRD of this release"
+    return {**run.status, "phase": "Pending", "reason": "SchemaBehind", "message": words}
 
 
 def stamp(moment: datetime) -> str:

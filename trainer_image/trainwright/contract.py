@@ -273,6 +273,7 @@ REASONS: Mapping[str, Reason] = {
     "Stopped": Reason(charge="infrastructure", hint=""),
     "RetryLater": Reason(charge="user", hint="a passing fault outside; it is tried again"),
     "WorkdirBusy": Reason(charge="infrastructure", hint=""),
+    "SchemaBehind": Reason(charge="infrastructure", hint="apply the CRD of this release"),
     "Error": Reason(charge="user", hint="the pod's log has the trace"),
 }
 """The one list of reasons: what a failure or a wait can be called in status, verdicts and Events."""
