@@ -92,7 +92,8 @@ def _quiet(world: World) -> tuple[Action, ...]:
 
 def _after_the_end(world: World) -> Decision:
     """A finished run is never touched again, but for what is still at work and its time to live."""
-    stops = tuple(Stop(job=job) for job in world.jobs if not job.is_over and not job.deleting)
+    failed = world.run.finished == "Failed"
+    stops = tuple(Stop(job=job) for job in world.jobs if failed and not job.is_over and not job.deleting)
     ttl = world.run.spec.get("ttlSecondsAfterFinished")
     ended = time_of(world.run.status.get("completionTime"))
     if ttl is None or ended is None:
@@ -105,7 +106,7 @@ def _after_the_end(world: World) -> Decision:
 
 def _stops(views: Sequence[GroupView]) -> Iterator[Action]:
     for one in views:
-        if one.job is not None and not one.job.is_over and not one.job.deleting:
+        if one.phase != "succeeded" and one.job is not None and not one.job.is_over and not one.job.deleting:
             yield Stop(job=one.job)
 
 

@@ -134,7 +134,8 @@ class Reconciler:
             needed += list(manifests.weaviate_objects(owner, replicas=owner.spec.cluster.weaviate.replicas))
         if not group.needs:
             await self._share_claim(owner)
-        await asyncio.gather(*(self.cluster.apply(manifest) for manifest in needed))
+        make = self.cluster.apply if action.attempt > 1 else self._create_once
+        await asyncio.gather(*(make(manifest) for manifest in needed))
         preflight = owner.spec.goal == "Train" and "tokenize" in group.stages
         job = manifests.job(owner, group, action.attempt, halvings=action.halvings, preflight=preflight)
         created = await self._create_once(job)
@@ -162,7 +163,11 @@ class Reconciler:
         await self.cluster.patch({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}, patch)
 
     async def _create_once(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Create an object; one of ours that is there already is success."""
+        """Create an object; one of ours that is there already is success.
+
+        Raises:
+            Exists: it belongs to an earlier run of the same name and is about to go.
+        """
         try:
             return await self.cluster.create(manifest)
         except Exists:
@@ -170,7 +175,7 @@ class Reconciler:
             if manifest["kind"] == "Secret":  # its name holds the run's UID, and its content is not ours to read
                 return manifest
             there = await self.cluster.get(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
-            if _owner_uid(there) != _owner_uid(manifest):
+            if _owner_uid(there) != _owner_uid(manifest) or "deletionTimestamp" in there["metadata"]:
                 raise
             return there
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from trainwright_operator.errors import Conflict
+from trainwright_operator.errors import Conflict, Exists
 from trainwright_operator.store import Key
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -64,6 +64,8 @@ class Waker:
                 self._failures.pop(key, None)
             except Conflict:
                 pause = 0.2  # the watch brings the newer version in a moment
+            except Exists:
+                pause = 1.0  # a child of an earlier run of this name is still going
             except Exception as error:
                 count = self._failures[key] = self._failures.get(key, 0) + 1
                 pause = min(FIRST_PAUSE_S * 2 ** (count - 1), LONGEST_PAUSE_S)
