@@ -127,8 +127,13 @@ def _weight(ruling: Ruling) -> int:
     return 1 if ruling.charge == "infrastructure" else 0
 
 
-def wait(job: ObservedJob, pods: Sequence[ObservedPod], refusal: str | None, now: datetime) -> Wait | None:
-    """Say why a Job has no running pod yet, in the words of whom it waits for; None if nothing is known."""
+def wait(
+    job: ObservedJob, pods: Sequence[ObservedPod], refusal: str | None, unbound: str | None, now: datetime
+) -> Wait | None:
+    """Say why a Job has no running pod yet, in the words of whom it waits for; None if nothing is known.
+
+    `refusal` is why the API server refuses its pods, `unbound` why the workspace's claim is not bound.
+    """
     if job.suspended:
         return Wait(reason="WaitingForQuota", message="the queue has not admitted it yet")
     for pod in pods:
@@ -138,6 +143,8 @@ def wait(job: ObservedJob, pods: Sequence[ObservedPod], refusal: str | None, now
             return Wait(reason=pod.waiting[0], message=pod.waiting[1])
         if pod.unschedulable is not None:
             return _unschedulable(pod, now)
+    if unbound and any(pod.node is None for pod in pods):
+        return Wait(reason="WorkspaceUnbound", message=unbound)
     if refusal and not pods:
         return Wait(reason="QuotaExceeded" if "exceeded quota" in refusal else "PodRefused", message=refusal)
     return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from trainwright.api import Spec
 
 from trainwright_operator import manifests, names, status
 from trainwright_operator.cluster import Cluster
@@ -16,7 +18,7 @@ from trainwright_operator.errors import Exists, NotFound
 from trainwright_operator.events import events_of
 from trainwright_operator.manifests.owner import Owner
 from trainwright_operator.metrics import Metrics
-from trainwright_operator.observed import ObservedRun, job_of, run_of
+from trainwright_operator.observed import ObservedPod, ObservedRun, job_of, run_of
 from trainwright_operator.settings import Settings
 from trainwright_operator.specs import Specs
 from trainwright_operator.status_patch import is_only_progress, status_patch
@@ -27,6 +29,8 @@ PROGRESS_EVERY_S = 15.0
 """Progress alone is written at most so often per run."""
 SCHEMA_EVERY_S = 30.0
 """The served schema is compared again so often while it is behind."""
+UNBOUND_AFTER_S = 60.0
+"""A pod without a node for so long, of which the scheduler says nothing, waits for its claim."""
 REFUSED_AFTER_S = 5.0
 """A Job without pods for so long is asked why."""
 
@@ -81,6 +85,7 @@ class Reconciler:
             pods=pods,
             told=told,
             refusals={name: words for name, words in refusals.items() if words},
+            unbound=await self._unbound(run, spec, pods, now),
             now=now,
         )
 
@@ -206,6 +211,26 @@ class Reconciler:
         except NotFound:
             return wanted
         return str((config.get("data") or {}).get(names.IMAGE_KEY) or wanted)
+
+    async def _unbound(
+        self, run: ObservedRun, spec: Spec | None, pods: Sequence[ObservedPod], now: datetime
+    ) -> str | None:
+        """Why the claim of the workspace is not bound, once a pod has waited for it long enough."""
+        silent = [pod for pod in pods if pod.phase == "Pending" and pod.node is None and pod.unschedulable is None]
+        if spec is None or not any((now - pod.created).total_seconds() > UNBOUND_AFTER_S for pod in silent):
+            return None
+        name = spec.cluster.workspace.claim_name or names.workspace(run.name)
+        try:
+            claim = await self.cluster.get("v1", "PersistentVolumeClaim", run.namespace, name)
+        except NotFound:
+            return f"the claim {name} is not there"
+        if (claim.get("status") or {}).get("phase") == "Bound":
+            return None
+        query = f"fieldSelector=involvedObject.uid={claim['metadata']['uid']}"
+        found = await self.cluster.list("v1", "Event", run.namespace, query)
+        modes = ", ".join(claim["spec"]["accessModes"])
+        words = str(found[-1].get("message") or "") if found else "no volume was offered"
+        return f"the claim {name} ({modes}) is not bound: {words}"
 
     async def _refusal(self, namespace: str, job_uid: str) -> str:
         """Why the Job controller could not create a pod, in the API server's own words."""

@@ -31,7 +31,7 @@ PHASE = {
     "export": "Exporting",
     "report": "Exporting",
 }
-SAY_WHY_AFTER_S = 30.0
+SAY_WHY_AFTER_S = 10.0
 """A wait is explained once it lasted so long."""
 
 Json = dict[str, Any]

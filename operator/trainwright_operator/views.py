@@ -94,7 +94,7 @@ def _view(world: World, group: JobGroup, *, ready: bool) -> GroupView:
         job=last,
         pods=pods,
         rulings=rulings,
-        wait=judge.wait(last, pods, world.refusals.get(last.name), world.now) if phase == "starting" else None,
+        wait=_wait(world, last, pods) if phase == "starting" else None,
         not_before=(last.ended or last.created) + timedelta(seconds=delay) if phase in ("failed", "due") else None,
     )
 
@@ -105,6 +105,10 @@ def _done(world: World, pods: Sequence[ObservedPod]) -> set[str]:
     done = {name for name, entry in recorded.items() if entry.get("state") in DONE}
     reports = [pod.report for pod in pods if pod.report is not None]
     return done | {name for report in reports for name, entry in report.stages.items() if entry.state in DONE}
+
+
+def _wait(world: World, job: ObservedJob, pods: Sequence[ObservedPod]) -> Wait | None:
+    return judge.wait(job, pods, world.refusals.get(job.name), world.unbound, world.now)
 
 
 def _without_job(

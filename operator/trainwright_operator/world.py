@@ -36,6 +36,8 @@ class World:
     """By pod name."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """By Job name: why the API server refuses its pods."""
+    unbound: str | None = None
+    """Why the workspace's claim is not bound, while a pod waits for it."""
     now: datetime
 
     def jobs_of(self, group: str) -> list[ObservedJob]:

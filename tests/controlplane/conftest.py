@@ -17,6 +17,7 @@ import pytest
 from testcluster import programs
 from testcluster.control_plane import ControlPlane
 from testcluster.kubectl import Kubectl
+from tests.controlplane.bare_job import wait_until
 from tests.controlplane.operator_process import ROOT, SYSTEM, OperatorProcess
 
 
@@ -52,7 +53,8 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
 def crd(control_plane: ControlPlane) -> None:
     """The cluster knows TrainingRuns, and the operator's namespace is there."""
     control_plane.kubectl("apply", "--server-side", "-f", str(ROOT / "manifests" / "crd.yaml"))
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/trainingruns.trainwright.dev", "--timeout=10s")
+    served = ["get", "crd", "trainingruns.trainwright.dev", "-o", "jsonpath={.status.conditions[*].type}"]
+    wait_until(lambda: "Established" in control_plane.kubectl(*served))
     control_plane.kubectl("create", "namespace", SYSTEM)
 
 
