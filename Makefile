@@ -12,10 +12,10 @@ TORCH ?= locked
 LOCK := $(if $(filter installed,$(TORCH)),$(VENV)/lock.txt,requirements/lock.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint fmt lock reference bench clean
+.PHONY: help setup demo test check unit lint fmt lock reference testcluster bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: $(READY) ## Install everything into .venv, from the hash-pinned lock, and build the embedding table
 
@@ -37,7 +37,7 @@ $(READY): requirements/lock.txt requirements/deepspeed.txt requirements/models.t
 demo: setup ## Train the quickstart: real conversations to weights and a report in demo/
 	$(BIN)/trainwright run examples/quickstart.yaml --workdir demo
 
-test: setup ## Run all tests of this machine: unit, and the pipeline end to end
+test: setup ## Run all tests of this machine: unit, on a real control plane, and the pipeline end to end
 	$(BIN)/python -m pytest
 
 check: lint unit ## Lint and unit tests, in at most two minutes
@@ -57,6 +57,9 @@ fmt: setup ## Format the code
 
 reference: setup ## Generate docs/reference and manifests/crd.yaml from the models
 	$(BIN)/python -m trainwright.api.reference
+
+testcluster: setup ## Build a Kubernetes control plane once, keep it running, and print its KUBECONFIG
+	$(BIN)/python -m testcluster up
 
 lock: ## Resolve the lock files anew (hashes, no addresses)
 	test -x $(UV) || { $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv==$(UV_VERSION); }

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -33,14 +34,14 @@ def build(names: Names = None) -> None:
     unknown = set(names or ()) - programs.PROGRAMS.keys()
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(programs.PROGRAMS)}")
-    for path in programs.build(names or programs.CONTROL_PLANE, tell=typer.echo).values():
+    for path in _build(names or programs.CONTROL_PLANE).values():
         typer.echo(path)
 
 
 @app.command()
 def up() -> None:
     """Build what is missing, start a cluster if none runs, and print how to use it."""
-    programs.build(tell=typer.echo)
+    _build(programs.CONTROL_PLANE)
     if _owner() is None:
         _state("kubeconfig").unlink(missing_ok=True)
         with _state("log").open("wb") as log:
@@ -96,6 +97,13 @@ def serve() -> None:
             unfinished.rename(_state("kubeconfig"))
             stopping.wait()
             _state("kubeconfig").unlink(missing_ok=True)
+
+
+def _build(names: Sequence[str]) -> dict[str, Path]:
+    try:
+        return programs.build(names, tell=typer.echo)
+    except programs.CannotBuild as error:
+        raise typer.Exit(_complain(str(error))) from error
 
 
 def _short(pod: Object) -> Fate:

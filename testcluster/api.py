@@ -6,11 +6,13 @@ are plain dicts. Connections are kept, one for each thread.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +48,7 @@ class Api:
             self._ssl.load_cert_chain(*map(str, certificate))
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._kept = threading.local()
+        self._open: set[http.client.HTTPSConnection] = set()
 
     def get(self, path: str) -> Object:
         """Get an object or a list."""
@@ -71,7 +74,7 @@ class Api:
         found: Object = json.loads(answer) if answer.startswith(b"{") else {}
         return found
 
-    def follow(self, path: str, stopping: threading.Event) -> Iterator[tuple[str, Object]]:
+    def follow(self, path: str, stopping: threading.Event) -> Generator[tuple[str, Object], None, None]:
         """Yield each object of a list, and then every change of it, until `stopping`; outages are waited out.
 
         The first word is LISTED (again after an outage, for all objects), ADDED, MODIFIED or DELETED.
@@ -83,6 +86,14 @@ class Api:
                 yield from self._watch(path, found["metadata"]["resourceVersion"])
             except (OSError, http.client.HTTPException, ApiError, ValueError):
                 stopping.wait(0.1)
+
+    def close(self) -> None:
+        """Cut all connections, also those that other threads wait at."""
+        for connection in list(self._open):
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+                connection.close()
 
     def _exchange(self, method: str, path: str, body: bytes | None, kind: str) -> tuple[int, bytes]:
         headers = self._headers | {"Content-Type": kind}
@@ -106,7 +117,9 @@ class Api:
         return kept
 
     def _connect(self, *, timeout_s: float | None) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(self._host, self._port, context=self._ssl, timeout=timeout_s)
+        connection = http.client.HTTPSConnection(self._host, self._port, context=self._ssl, timeout=timeout_s)
+        self._open.add(connection)
+        return connection
 
     def _watch(self, path: str, version: str) -> Iterator[tuple[str, Object]]:
         connection = self._connect(timeout_s=None)
@@ -123,3 +136,4 @@ class Api:
                 yield event["type"], event["object"]
         finally:
             connection.close()
+            self._open.discard(connection)

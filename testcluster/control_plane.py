@@ -208,10 +208,13 @@ class ControlPlane:
 
     def _kill(self) -> None:
         # Nothing of it is kept, so nothing needs an orderly end.
-        self.pods.stop()
-        self._volumes.stop()
+        for played in (self.pods, self._volumes):
+            played.stop()
         for process in reversed(self._processes.values()):
             process.stop()
+        self.api.close()
+        for played in (self.pods, self._volumes):
+            played.join()
 
 
 def _ready(node: Object) -> bool:

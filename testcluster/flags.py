@@ -49,7 +49,7 @@ def etcd_flags(files: Files, clients: str, peers: str) -> list[str]:
 
 
 def apiserver_flags(files: Files, etcd: str, port: int) -> list[str]:
-    """Default admission (Pod Security and quotas included), RBAC, tokens, and a log of all requests but system reads."""
+    """Default admission (Pod Security and quotas included), RBAC, tokens, and a log of requests but system reads."""
     policy = files.folder / "audit-policy.json"
     policy.write_text(json.dumps(_audit_policy()))
     return [

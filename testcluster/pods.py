@@ -82,19 +82,26 @@ class Player:
         self._wake = threading.Condition()
         self._stopping = threading.Event()
         self._numbers = itertools.count()
+        self._workers = ThreadPoolExecutor(4, thread_name_prefix="pod-player")
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin to play, pods that are there already included."""
-        self._workers = ThreadPoolExecutor(4, thread_name_prefix="pod-player")
-        for loop in (self._listen, self._keep_time):
-            threading.Thread(target=loop, name=f"pod-player{loop.__name__}", daemon=True).start()
+        self._threads = [threading.Thread(target=loop, daemon=True) for loop in (self._listen, self._keep_time)]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End; pods stay as they are. The thread that listens ends with its connection."""
+        """End; pods stay as they are."""
         self._stopping.set()
         with self._wake:
             self._wake.notify()
         self._workers.shutdown(cancel_futures=True)
+
+    def join(self) -> None:
+        """Wait for its threads; the one that listens ends with its connection."""
+        for thread in self._threads:
+            thread.join()
 
     def script(self, namespace: str, script: Script | Fate) -> None:
         """Set what becomes of the pods of a namespace that are bound to a node from now on."""

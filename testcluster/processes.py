@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Runs in place of the program, sets the signal, and becomes the program: a fork hook would not be safe in a process with
-# threads. It ends if the parent died before the signal was set.
+# Runs in place of the program, sets the signal, and becomes the program: a fork hook would not be safe in a process
+# with threads. It ends if the parent died before the signal was set.
 _BOUND_TO_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); "
     "os.getppid() == int(sys.argv[1]) or sys.exit('the parent is gone'); os.execv(sys.argv[2], sys.argv[2:])"

@@ -46,15 +46,23 @@ class Provisioner:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin, with the claims that are there already."""
-        for path, act in ((CLAIMS, self._provide), (VOLUMES, self._remove)):
-            threading.Thread(target=self._follow, args=(path, act), name=f"volumes{path}", daemon=True).start()
+        follow = ((CLAIMS, self._provide), (VOLUMES, self._remove))
+        self._threads = [threading.Thread(target=self._follow, args=one, daemon=True) for one in follow]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End; the threads end with their connections."""
+        """End; volumes stay as they are."""
         self._stopping.set()
+
+    def join(self) -> None:
+        """Wait for its threads, which end with their connections."""
+        for thread in self._threads:
+            thread.join()
 
     def _follow(self, path: str, act: Callable[[Object], None]) -> None:
         for kind, found in self._api.follow(path, self._stopping):

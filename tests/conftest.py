@@ -1,14 +1,15 @@
 """What tests may need and a machine may lack: such tests skip with a name, and the summary counts them.
 
-`needs("chromium")` gives the program's path, `needs("root")` and `needs("package:NAME")` just require; `small_disk`
-needs root that may mount. With TRAINWRIGHT_REQUIRE=all (or a list of names) a missing thing fails the test instead of
-skipping it.
+`needs("chromium")` and `needs("go")` give the program's path, `needs("root")` and `needs("package:NAME")` just require;
+`small_disk` needs root that may mount. With TRAINWRIGHT_REQUIRE=all (or a list of names) a missing thing fails the test
+instead of skipping it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -63,6 +64,8 @@ def small_disk() -> Iterator[Callable[[Path, int], Path]]:
 def _find(name: str) -> str | None:
     if name == "chromium":
         return find_chromium()
+    if name == "go":
+        return shutil.which(name)
     if name == "root":
         return name if os.geteuid() == 0 else None
     kind, _, package = name.partition(":")

@@ -1,4 +1,4 @@
-"""The test cluster itself: that it starts, does what a cluster does, lets tests say what becomes of pods, and is gone."""
+"""The test cluster itself: that it starts, does what a cluster does, lets tests play its pods, and is gone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_namespaces_named_fast_are_left_to_kwok(control_plane: ControlPlane, kub
     kubectl("create", "namespace", "fast-one")
     kubectl("apply", "-n", "fast-one", "-f", "-", stdin=bare_job("job", pods=20))
     kubectl("wait", "-n", "fast-one", "--for=condition=Complete", "job/job", "--timeout=20s")
-    kubectl("delete", "namespace", "fast-one", "--timeout=30s")
+    kubectl("delete", "namespace", "fast-one", "--wait=false")
 
 
 def test_pods_that_break_pod_security_are_refused(kubectl: Kubectl, namespace: str) -> None:
