@@ -70,15 +70,16 @@ def main() -> None:
 @contextlib.contextmanager
 def plain_rule() -> Iterator[None]:
     """Compare as if no gram were boilerplate and no number a fact."""
-    from trainwright.prepare.duplicates import boilerplate, likeness
+    from trainwright.prepare.duplicates import boilerplate, likeness, sieving
 
-    share, numbers = boilerplate.LEAST_SHARE, likeness.have_other_numbers
+    share, numbers, masks = boilerplate.LEAST_SHARE, likeness.have_other_numbers, sieving.masks_differ
     boilerplate.LEAST_SHARE = 2.0
     likeness.have_other_numbers = lambda texts, left, right: np.zeros(len(left), dtype=bool)
+    sieving.masks_differ = lambda left, right: np.zeros(len(left), dtype=bool)
     try:
         yield
     finally:
-        boilerplate.LEAST_SHARE, likeness.have_other_numbers = share, numbers
+        boilerplate.LEAST_SHARE, likeness.have_other_numbers, sieving.masks_differ = share, numbers, masks
 
 
 def chitchat() -> list[Pair]:

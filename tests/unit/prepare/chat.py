@@ -64,3 +64,31 @@ def tool_calls(count: int) -> pl.DataFrame:
             )
         )
     return rows_frame(*rows)
+
+
+FORMS = """
+Please tell me what order {0} contains and when the parcel leaves the warehouse in the harbour.
+Order {0} contains {1} books and the parcel leaves the warehouse in the harbour on Monday morning.
+How long does the train {0} take from the old town to the station by the lake in the winter?
+The train {0} takes {1} minutes from the old town to the station by the lake in winter.
+Could you book table {0} for the whole family in the restaurant at the corner of our street?
+Table {0} in the restaurant at the corner is booked for {1} people of your family, enjoy the evening.
+What was the temperature measured by sensor {0} on the roof of the northern building last night?
+Sensor {0} on the roof of the northern building measured a temperature of {1} degrees last night.
+I lost my ticket {0} for the concert, can someone at the office send me a new one by mail?
+Ticket {0} for the concert was sent again by mail, the office asks for {1} francs for that.
+Which chapter of volume {0} describes the journey of the sailors around the southern cape?
+The journey of the sailors around the southern cape is described in chapter {1} of volume {0}.
+""".strip().split("\n")
+
+
+def filled_forms(count: int, *, numbers: bool) -> pl.DataFrame:
+    """Rows made from six forms, too few of each to be boilerplate, with running numbers or with words filled in."""
+    draw = random.Random(11)
+    rows = []
+    for n in range(count):
+        form = 2 * (n % 6)
+        words = f"{draw.choice(WORDS)} {draw.choice(WORDS)}", draw.choice(WORDS)
+        filled = (n, n * 7 % 1000 + 1) if numbers else words
+        rows.append(conversation(*(text.format(*filled) for text in FORMS[form : form + 2]), record=n))
+    return rows_frame(*rows)

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trainwright.prepare.batch import Mask, mask_of
+from trainwright.prepare.batch import Mask
 from trainwright.prepare.duplicates.boilerplate import is_left_out
 from trainwright.prepare.duplicates.grams import KEY_BITS, PROMPT, RESPONSE, bytes_of, hash_of, keys_of
+from trainwright.prepare.duplicates.numbers import have_other_numbers
 
 LEAST_SIDE = 0.4
 """Of prompt and of response: a copy with one typo in a short response keeps more than this."""
@@ -53,18 +54,6 @@ def alike_responses(exchanges: pl.DataFrame, left: Places, right: Places, table:
     responses = overlap(exchanges["response"], RESPONSE, left, right, table)
     similar = responses.reaches(RESPONSE_NEAR) & (responses.either > 0)
     return similar & ~have_other_numbers(exchanges["response"], left, right)
-
-
-def have_other_numbers(texts: pl.Series, left: Places, right: Places) -> Mask:
-    """Which pairs of texts state other numbers: each holds one that the other lacks.
-
-    "3 + 3 = 6" is no copy of "4 + 4 = 8", whatever their similarity; a text in which a number is missing may be one.
-    """
-    numbers = texts.str.extract_all(r"\p{Nd}+")
-    pairs = pl.DataFrame({"left": numbers.gather(left), "right": numbers.gather(right)})
-    only_left = pl.col("left").list.set_difference("right").list.len()
-    only_right = pl.col("right").list.set_difference("left").list.len()
-    return mask_of(pairs.select((only_left > 0) & (only_right > 0)).to_series())
 
 
 def overlap(texts: pl.Series, side: int, left: Places, right: Places, table: Mask) -> Overlap:

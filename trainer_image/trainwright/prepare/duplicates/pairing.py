@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from trainwright.prepare.duplicates.ranking import in_order
-from trainwright.prepare.duplicates.signatures import may_be_alike
-from trainwright.prepare.duplicates.signing import BYTES, PAIR, bytes_of
+from trainwright.prepare.duplicates.sieving import sieved
+from trainwright.prepare.duplicates.signing import BYTES, NUMBERS, PAIR
 from trainwright.prepare.slices import Slice
 
 LARGEST_ALL_PAIRS = 20
@@ -58,7 +58,7 @@ def equal_exchanges(repeated: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame
 
 
 def near_candidates(repeated: pl.DataFrame, ranks: pl.DataFrame, near: float) -> pl.DataFrame:
-    """Pairs (better, worse) that share a band, and enough hashes to be worth a comparison.
+    """Pairs (better, worse) that share a band and are worth a comparison.
 
     Of equal texts only the best is compared with others.
     """
@@ -73,13 +73,12 @@ def near_candidates(repeated: pl.DataFrame, ranks: pl.DataFrame, near: float) ->
     squares = small.join(small, on=group).filter(pl.col("rank") < pl.col("rank_right"))
     pairs = [_with_best(sizes, group), squares.select(better="rank", worse="rank_right")]
     candidates = pl.concat(pairs).unique().sort("better", "worse")
-    left, right = (candidates[side].to_numpy().astype(np.int64) for side in ("better", "worse"))
-    return candidates.filter(pl.Series(may_be_alike(bytes_of(ranks, PAIR), left, right, near), dtype=pl.Boolean))
+    return sieved(candidates, ranks, ranks, PAIR, near).drop("shared")
 
 
 def ranks_of(folder: Path, slices: Sequence[Slice], exchanges: pl.Series) -> pl.DataFrame:
-    """The rank of each of these exchanges among them, best first: exchange, rank, slice, row, turn, pairBytes."""
-    columns = ["rating", "size", "id", "turn", "row", BYTES[PAIR]]
+    """The rank of each of these exchanges among them, best first: exchange, slice, row, turn, what is sieved by."""
+    columns = ["rating", "size", "id", "turn", "row", BYTES[PAIR], NUMBERS[PAIR]]
     found, first = [], 0
     wanted = exchanges.unique().sort()
     for number, piece in enumerate(slices):
@@ -88,7 +87,7 @@ def ranks_of(folder: Path, slices: Sequence[Slice], exchanges: pl.Series) -> pl.
         places = pl.Series(mine.to_numpy().astype(np.int64) - first)
         found.append(signed[places].with_columns(exchange=mine, slice=pl.lit(number, pl.UInt32)))
         first += signed.height
-    return in_order(pl.concat(found)).select("exchange", "slice", "row", "turn", BYTES[PAIR]).with_row_index("rank")
+    return in_order(pl.concat(found)).drop("rating", "size", "id").with_row_index("rank")
 
 
 def _with_best(ranked: pl.DataFrame, group: list[str]) -> pl.DataFrame:

@@ -1,14 +1,13 @@
 """sign, per slice: mapped rows → one line per target exchange with all that finding duplicates needs but the text.
 
 Leaves `signed`: row, turn, id, rating, size, words, exact (hash of the normal text), group (hash), use (of the source),
-b0 … b15 (bands of the exchange), r0 … r15 (of its response; 0 where it is too short to be compared), and pairBytes and
-responseBytes (signatures.py).
+b0 … b15 (bands of the exchange), r0 … r15 (of its response; 0 where it is too short to be compared), pairBytes and
+responseBytes (signatures.py), pairNumbers and responseNumbers (numbers.py).
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import polars_hash as plh
 
@@ -16,6 +15,7 @@ from trainwright.prepare.batch import Mask
 from trainwright.prepare.duplicates.boilerplate import table_of
 from trainwright.prepare.duplicates.exchanges import exchanges_of, words_in
 from trainwright.prepare.duplicates.likeness import LEAST_WORDS
+from trainwright.prepare.duplicates.numbers import number_masks
 from trainwright.prepare.duplicates.signatures import BAND_HASHES, BANDS, Signatures, sign
 from trainwright.prepare.splitting.groups import group_hashes
 from trainwright.prepare.work import SliceTask
@@ -24,6 +24,7 @@ PAIR, RESPONSE = "b", "r"
 PAIR_BANDS = [f"{PAIR}{band}" for band in range(BANDS)]
 RESPONSE_BANDS = [f"{RESPONSE}{band}" for band in range(BANDS)]
 BYTES = {PAIR: "pairBytes", RESPONSE: "responseBytes"}
+NUMBERS = {PAIR: "pairNumbers", RESPONSE: "responseNumbers"}
 
 
 def sign_slice(task: SliceTask) -> int:
@@ -51,6 +52,8 @@ def signed_of(
     joined = exchanges.select(text=pl.concat_str("prompt", "response", separator="\x1f"))
     exact = joined.select(plh.col("text").nchash.xxh3_128())["text"]
     long = (words >= LEAST_WORDS).to_numpy()
+    numbers = number_masks(exchanges["response"])
+    all_numbers = number_masks(exchanges["prompt"]) | numbers
     pairs, responses = sign(exchanges.filter(pl.Series(long)), table, bands=bands, seed=seed)
     return pl.concat(
         [
@@ -58,14 +61,10 @@ def signed_of(
             of_row[exchanges["row"]],
             _columns(pairs, PAIR, long, long),
             _columns(responses, RESPONSE, long, (response_words >= LEAST_WORDS).to_numpy()),
+            pl.DataFrame({NUMBERS[PAIR]: all_numbers, NUMBERS[RESPONSE]: numbers}),
         ],
         how="horizontal",
     )
-
-
-def bytes_of(signed: pl.DataFrame, kind: str) -> npt.NDArray[np.uint8]:
-    """The lowest bytes of the minima of signed exchanges, (exchanges, hashes)."""
-    return signed[BYTES[kind]].to_numpy()
 
 
 def _columns(signatures: Signatures, kind: str, signed: Mask, wanted: Mask) -> pl.DataFrame:

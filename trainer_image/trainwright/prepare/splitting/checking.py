@@ -16,7 +16,7 @@ from trainwright.prepare.duplicates.exchanges import exchanges_of
 from trainwright.prepare.duplicates.signing import signed_of, use_of
 from trainwright.prepare.slices import Slice, slices_of
 from trainwright.prepare.splitting.groups import group_hashes
-from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, unscored_of
+from trainwright.prepare.splitting.links import MATCHES, cuts_of, matches_of, phrases_of, unscored_of
 from trainwright.prepare.work import Work
 from trainwright.workers import Workers
 
@@ -46,6 +46,7 @@ def leaks_of(work: Work, workers: Workers, phrases: pl.DataFrame) -> tuple[pl.Da
     matches = pl.DataFrame(schema=MATCHES)
     if evaluation.height:
         matches = pl.concat(workers.map(matches_in, tasks))
+    phrases = pl.concat([phrases, phrases_of(matches, evaluation)])
     unscored = unscored_of(matches, evaluation)
     known = evaluation.filter("unscored")
     return cuts_of(matches, evaluation, phrases), unscored.join(known, on=["id", "turn"], how="anti")

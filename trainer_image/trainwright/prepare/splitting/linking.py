@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from trainwright.prepare.duplicates.boilerplate import table_of
-from trainwright.prepare.duplicates.signing import BYTES, PAIR_BANDS, RESPONSE_BANDS
+from trainwright.prepare.duplicates.signing import BYTES, NUMBERS, PAIR_BANDS, RESPONSE_BANDS
 from trainwright.prepare.duplicates.verifying import TextTask, texts_of
 from trainwright.prepare.slices import Slice
 from trainwright.prepare.splitting.groups import Chosen, choose, sizes_of, splits_of
@@ -17,7 +17,8 @@ from trainwright.prepare.work import Work
 from trainwright.workers import Workers
 
 EVALUATION, EVALUATION_TEXTS = "evaluation.arrow", "evaluation-texts.arrow"
-SIGNED = ["row", "turn", "id", "words", "exact", "group", "use", *PAIR_BANDS, *RESPONSE_BANDS, *BYTES.values()]
+SIGNED = ["row", "turn", "id", "words", "exact", "group", "use"]
+SIGNED += [*PAIR_BANDS, *RESPONSE_BANDS, *BYTES.values(), *NUMBERS.values()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

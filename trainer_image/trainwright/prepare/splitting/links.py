@@ -18,11 +18,15 @@ import polars as pl
 
 from trainwright.prepare.batch import Mask
 from trainwright.prepare.duplicates.likeness import LEAST_WORDS, RESPONSE_NEAR, alike, alike_responses
-from trainwright.prepare.duplicates.signatures import may_be_alike
-from trainwright.prepare.duplicates.signing import PAIR, RESPONSE, bytes_of
+from trainwright.prepare.duplicates.sieving import sieved
+from trainwright.prepare.duplicates.signing import PAIR, RESPONSE
 
 KINDS = ("group", "exact", "near", "response")
 COMMON = 10
+MOST_IN_BAND = 64
+MOST_COMPARED = 16
+"""Where thousands of exchanges share a form, work grows with their number and not with its square."""
+PLACES_AT_ONCE = 4_096
 SIEVE_BITS = 22
 """A table by the upper bits of band values lets 2 % of the training exchanges through to the join."""
 MATCHES = {"id": pl.Binary, "turn": pl.UInt32, "kind": pl.String, "evaluation": pl.UInt32}
@@ -113,22 +117,29 @@ def _near(
 
 
 def _candidates(training: pl.DataFrame, evaluation: pl.DataFrame, kind: str, similarity: float) -> pl.DataFrame:
-    """Pairs of different exchanges that share a band, and enough hashes to be worth a comparison, each once.
+    """Pairs of different exchanges that share a band and are worth a comparison, each once.
 
-    Values of different bands are never equal, so all bands are joined at once.
+    Of one training exchange they are the MOST_COMPARED that share most minima, of one band value the first MOST_IN_BAND
+    evaluation exchanges by id. Values of different bands are never equal, so all bands are joined at once.
     """
     bands = [column for column in training.columns if re.fullmatch(rf"{kind}\d+", column)]
-    known = _values(evaluation, bands, "evaluation").filter(pl.col("value") != 0)
+    order = (
+        evaluation.select("id", "turn", "evaluation").sort("id", "turn").select("evaluation").with_row_index("order")
+    )
+    known = _values(evaluation, bands, "evaluation").filter(pl.col("value") != 0).join(order, on="evaluation")
+    known = known.sort("order").filter(pl.int_range(pl.len()).over("value") < MOST_IN_BAND)
     sieve = np.zeros(1 << SIEVE_BITS, dtype=bool)
     sieve[known["value"].to_numpy() >> np.uint64(64 - SIEVE_BITS)] = True
     asked = _values(training, bands, "place")
     asked = asked.filter(pl.Series(sieve[asked["value"].to_numpy() >> np.uint64(64 - SIEVE_BITS)]))
-    pairs = asked.join(known, on="value").select("place", "evaluation").unique().sort("place", "evaluation")
-    left, right = (pairs[side].to_numpy().astype(np.int64) for side in ("place", "evaluation"))
-    lowest = np.concatenate([bytes_of(training, kind), bytes_of(evaluation, kind)])
-    may = may_be_alike(lowest, left, right + training.height, similarity)
-    differ = training["exact"].gather(left) != evaluation["exact"].gather(right)
-    return pairs.filter(pl.Series(may, dtype=pl.Boolean) & differ)
+    found = [pl.DataFrame(schema={"place": pl.UInt32, "evaluation": pl.UInt32})]
+    for _, some in asked.group_by(pl.col("place") // PLACES_AT_ONCE):
+        pairs = some.join(known, on="value").select("place", "evaluation", "order").unique()
+        equal = training["exact"].gather(pairs["place"]) == evaluation["exact"].gather(pairs["evaluation"])
+        worth = sieved(pairs.filter(~equal), training, evaluation, kind, similarity)
+        ranked = worth.sort("place", "shared", "order", descending=[False, True, False])
+        found.append(ranked.group_by("place", maintain_order=True).head(MOST_COMPARED).select("place", "evaluation"))
+    return pl.concat(found)
 
 
 def _values(signed: pl.DataFrame, bands: list[str], number: str) -> pl.DataFrame:
