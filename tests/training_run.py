@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trainwright import artifacts, launcher
+from trainwright import artifacts, environment, launcher
 from trainwright.api import Spec, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import STAGE, RunConfig
@@ -66,8 +66,8 @@ class TrainingRun:
         return launcher.run_stage(
             self.workdir / "run.json",
             job,
-            processes=processes,
-            on_line=on_line,
+            gang=environment.one_node(processes),
+            listener=launcher.Listener(on_line=on_line),
             variables={"PYTHONPATH": paths, **(variables or {})},
         )
 

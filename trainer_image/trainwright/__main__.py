@@ -1,6 +1,7 @@
-"""`trainwright …` and `python -m trainwright …`: the command line, and with `--config` one stage of a run.
+"""`trainwright …` and `python -m trainwright …`: the command line, what a pod runs, and one stage of a run.
 
-`python -m trainwright STAGE --config run.json` is what pods and the local runner start; everything else is for people.
+`python -m trainwright pod STAGES` is PID 1 of a pod; it and the local runner start
+`python -m trainwright STAGE --config run.json`; everything else is for people.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import sys
 
 
 def main() -> None:
-    """Run one stage if `STAGE --config FILE` is given, else the command line; exits with the contract's code."""
+    """Run one stage for `STAGE --config FILE`, a pod for `pod STAGES`, else the command line; exits with its code."""
     if "--config" in sys.argv[2:3]:
         from pathlib import Path
 
         from trainwright import stage_process
 
         sys.exit(stage_process.main(sys.argv[1], Path(sys.argv[3])))
+    if sys.argv[1:2] == ["pod"] and len(sys.argv) == 3:
+        from trainwright import pod
+
+        sys.exit(pod.main([name for name in sys.argv[2].split(",") if name]))
     from trainwright import cli
 
     cli.main()

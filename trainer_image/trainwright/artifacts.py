@@ -1,14 +1,15 @@
 """A stage's output: one folder per key, `WORKDIR/stages/NAME/KEY/`, finished exactly when it holds done.json.
 
-done.json is written last, atomically and only once; a folder without it is unfinished: its stage clears it and starts
-again, unless the stage is resumable (train goes on from its newest checkpoint). A finished folder is never touched
-again. The key hashes what went in: the stage's fields of the spec, the keys of the stages it needs, the digests of its
-sources and the stage's version. Equal keys mean equal output, so an existing done.json is reused.
+A stage works in a folder of its owner (a run and its attempt), `stages/NAME/.KEY-OWNER`, which gets the name KEY when
+all is written, if there is none yet. Only a resumable stage (train) works in KEY itself, behind a `Fence`. A finished
+folder is never touched again. The key hashes what went in: the stage's fields of the spec, the keys of the stages it
+needs, the digests of its sources and the stage's version. Equal keys mean equal output, so a finished one is reused.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,11 +20,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainwright.contract import Report, Stage
-from trainwright.errors import BadInput, WorkdirBusy
+from trainwright.contract import Report, RunConfig, Stage
+from trainwright.errors import BadInput, RetryLater, WorkdirBusy
 
 DONE = "done.json"
 LOCK = "lock"
+ATTEMPT = "attempt.json"
+LOCAL = "local"
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What file systems without hard links answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who works on an output: a run, and which start of it. A workdir on one machine has one run, `local`."""
+
+    run: str = LOCAL
+    attempt: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.run}-{self.attempt}"
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Owner:
+        """The run and attempt that these settings are of."""
+        return cls(run=config.run_folder.name if config.run_folder else LOCAL, attempt=config.attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +111,47 @@ def find(workdir: Path, stage: str, key: str) -> Artifact | None:
     return Artifact(stage=stage, key=key, folder=folder, done=done)
 
 
-def begin(workdir: Path, stage: Stage, key: str) -> Path:
-    """Give the folder to work in: empty, or with what an unfinished attempt left for a stage that resumes from it.
+def finished_keys(workdir: Path, stage: str) -> list[str]:
+    """Keys of the finished outputs of a stage, the one that finished last at the end."""
+    found = [path for path in (workdir / "stages" / stage).glob(f"*/{DONE}") if not path.parent.name.startswith(".")]
+    return [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime)]
 
-    A finished output is taken away, since it is to be made again; done.json goes first, so that a kill in between
-    leaves nothing that looks finished.
+
+def is_unfinished(workdir: Path, stage: str, key: str) -> bool:
+    """Whether somebody began an output with this key, and did not finish it."""
+    folder = folder_of(workdir, stage, key)
+    return not (folder / DONE).exists() and (folder.exists() or any(folder.parent.glob(f".{key}-*")))
+
+
+def begin(workdir: Path, stage: Stage, key: str, owner: Owner = Owner(), *, anew: bool = False) -> Path:
+    """Give the folder to work in: an empty one of the owner's, or for a resumable stage KEY with what is there.
+
+    What earlier attempts of the same run left half-made is taken away. With `anew` a finished output goes too;
+    done.json goes first, so that a kill in between leaves nothing that looks finished.
     """
     folder = folder_of(workdir, stage.name, key)
-    if not stage.resumable or (folder / DONE).exists():
+    if anew:
         (folder / DONE).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+    if not stage.resumable:
+        _clear(folder.parent, owner)
+        folder = folder.with_name(f".{key}-{owner}")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def publish(folder: Path, stage: Stage, key: str, report: Report, facts: Mapping[str, Any]) -> Artifact:
-    """Write done.json, synced and only if absent: from then on the output is finished.
+def _clear(stage_folder: Path, owner: Owner) -> None:
+    """Remove the folders of this run's attempts up to this one: none of them may finish any more."""
+    for path in stage_folder.glob(f".*-{owner.run}-*"):
+        attempt = path.name.rpartition("-")[2]
+        if attempt.isdigit() and int(attempt) <= owner.attempt:
+            shutil.rmtree(path, ignore_errors=True)
 
+
+def publish(folder: Path, stage: Stage, key: str, report: Report, facts: Mapping[str, Any]) -> Artifact:
+    """Finish the output in `folder`: write done.json, synced, then give the folder the name KEY if there is none yet.
+
+    If another attempt or run finished the same key before, its output is returned and ours is removed.
     `facts` are added beside the report: ingredients, versions, times, threads. Files become readable for every user
     (0644).
     """
@@ -122,16 +167,91 @@ def publish(folder: Path, stage: Stage, key: str, report: Report, facts: Mapping
         "metrics": dict(report.metrics),
         **facts,
     }
-    temporary = folder / f".{DONE}-{os.getpid()}"
-    write_json(temporary, done)
-    with contextlib.suppress(FileExistsError):
-        os.link(temporary, folder / DONE)
-    temporary.unlink()
-    sync_folder(folder)
+    write_json_once(folder / DONE, done)
+    if folder.name != key:
+        _name(folder, folder.with_name(key))
     published = find(folder.parents[2], stage.name, key)
     if published is None:
-        raise BadInput(f"{folder / DONE} cannot be read back", hint="check the file system of the workdir")
+        raise BadInput(f"{folder.with_name(key) / DONE} cannot be read back", hint="check the workdir's file system")
     return published
+
+
+def _name(folder: Path, final: Path) -> None:
+    """Rename a complete folder unless a finished one has the name; an unfinished one there is nobody's."""
+    while True:
+        try:
+            folder.rename(final)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        if (final / DONE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            break
+        shutil.rmtree(final)
+    sync_folder(final.parent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """Keeps a stale attempt of a resumable stage from writing beside a newer one, which it may know nothing of.
+
+    The attempt that starts writes its name into the folder; whoever finds another name there stops.
+    """
+
+    folder: Path
+    owner: Owner
+
+    def take(self) -> None:
+        """Begin to work in the folder.
+
+        Raises:
+            RetryLater: a later attempt of the same run is at work already.
+        """
+        holder = self._holder()
+        if holder is not None and holder.run == self.owner.run != LOCAL and holder.attempt > self.owner.attempt:
+            raise self._lost(holder)
+        write_json(self.folder / ATTEMPT, {"run": self.owner.run, "attempt": self.owner.attempt})
+
+    def check(self) -> None:
+        """Make sure that nobody else has begun since; to be asked before anything is published.
+
+        Raises:
+            RetryLater: somebody has.
+        """
+        holder = self._holder()
+        if holder != self.owner:
+            raise self._lost(holder)
+
+    def _holder(self) -> Owner | None:
+        try:
+            return Owner(**json.loads((self.folder / ATTEMPT).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _lost(self, holder: Owner | None) -> RetryLater:
+        other = f"attempt {holder.attempt} of {holder.run}" if holder else "another attempt"
+        return RetryLater(
+            f"{other} works in {self.folder}, so attempt {self.owner.attempt} of {self.owner.run} writes nothing more",
+            hint="the other one goes on from the newest checkpoint",
+        )
+
+
+def write_json_once(path: Path, value: Any) -> None:
+    """Write JSON, synced and whole, unless the file is there already."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    write_json(temporary, value)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if not path.exists():
+            temporary.rename(path)
+    temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

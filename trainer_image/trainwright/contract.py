@@ -195,8 +195,21 @@ class RunConfig(BaseModel):
     attempt: int = 1
     """Counts the starts of the stage at work; part of temporary names."""
     run_folder: Path | None = None
-    """Folder of what belongs to this run alone (jobs, logs, keys, report) where several runs share a workdir; absent:
-    the workdir."""
+    """Folder of what belongs to this run alone (keys, plan, report, model) where several runs share a workdir; its name
+    is the run's UID. Absent: the workdir."""
+    workdir_uri: str | None = None
+    """How the workdir is named outside of this machine: pvc://CLAIM. Absent: by its path."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of what belongs to this run alone."""
+        return self.run_folder or self.workdir
+
+    def uri_of(self, path: Path) -> str:
+        """How a path under the workdir is named where the run is told of."""
+        if self.workdir_uri is None:
+            return path.as_uri()
+        return f"{self.workdir_uri.rstrip('/')}/{path.relative_to(self.workdir)}"
 
 
 def source_names(spec: Spec) -> tuple[str, ...]:
@@ -317,9 +330,9 @@ class PodReport(_Said):
     def to_message(self) -> str:
         """JSON of at most `MESSAGE_BYTES` bytes; what is least needed goes first."""
         said = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for shorten in (_few_evaluations, _short_messages, _few_reasons, _no_evaluations):
+        for shorten in (_few_evaluations, _short_messages, _few_reasons, _no_evaluations, _bare):
             text = json.dumps(said, separators=(",", ":"))
-            if len(text.encode()) <= MESSAGE_BYTES:
+            if len(text) <= MESSAGE_BYTES:  # ASCII only
                 return text
             shorten(said)
         return json.dumps(said, separators=(",", ":"))
@@ -347,6 +360,17 @@ def _few_reasons(said: dict[str, Any]) -> None:
 
 def _no_evaluations(said: dict[str, Any]) -> None:
     said.pop("evaluations", None)
+
+
+def _bare(said: dict[str, Any]) -> None:
+    """States, keys and the verdict's first words: they fit whatever characters they have."""
+    for name in ("plan", "data", "best", "checkpoint", "result", "output"):
+        said.pop(name, None)
+    for entry in said["stages"].values():
+        entry.pop("message", None)
+    if "failure" in said:
+        said["failure"]["message"] = said["failure"]["message"][:200]
+        said["failure"]["hint"] = said["failure"]["hint"][:80]
 
 
 class RankProgress(_Said):

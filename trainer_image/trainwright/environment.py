@@ -2,21 +2,31 @@
 
 Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (the ranks'
 meeting place), TRAINWRIGHT_VERDICT (file a failing process writes its verdict to), TRAINWRIGHT_PARENT (process to end
-with). Set: thread counts, OpenMP's waiting policy, a rank's place among the ranks.
+with), TRAINWRIGHT_HALVINGS (how often the micro-batch is halved); in a pod also TRAINWRIGHT_RUN_CONFIG, _POD, _ATTEMPT,
+_TERMINATION_LOG, _PROGRESS_URL, _PROGRESS_TOKEN, _PROGRESS_CA and torchrun's PET_* (the gang). Set: thread counts,
+OpenMP's waiting policy, a rank's place among the ranks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+import socket
 import sys
+from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 
 VERDICT = "TRAINWRIGHT_VERDICT"
 PARENT = "TRAINWRIGHT_PARENT"
 CACHE = "TRAINWRIGHT_CACHE"
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where Kubernetes looks for the last words of a container."""
+LOOPBACK = "127.0.0.1"
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -133,14 +143,108 @@ def child_environment(threads: int) -> dict[str, str]:
     return ours | dict(os.environ)
 
 
-def rank_environment(number: int, count: int, port: int) -> dict[str, str]:
-    """What makes a process rank `number` of `count` on this machine, meeting the others on the loopback device."""
-    return {
-        "RANK": str(number),
-        "LOCAL_RANK": str(number),
-        "WORLD_SIZE": str(count),
-        "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gang:
+    """The processes of a stage: `per_node` on each of `nodes`, of which this is number `node_rank`."""
+
+    nodes: int
+    node_rank: int
+    per_node: int
+    address: str
+    """Name or address of node 0, where the ranks meet."""
+    port: int
+
+    @property
+    def count(self) -> int:
+        """Ranks on all nodes."""
+        return self.nodes * self.per_node
+
+
+def one_node(processes: int) -> Gang:
+    """All processes on this machine."""
+    return Gang(nodes=1, node_rank=0, per_node=processes, address=LOOPBACK, port=0)
+
+
+def gang() -> Gang | None:
+    """The gang that this pod is of, by the variables that torchrun reads too; None outside of one."""
+    if "PET_NNODES" not in os.environ:
+        return None
+    nodes, per_node = int(os.environ["PET_NNODES"]), int(os.environ.get("PET_NPROC_PER_NODE", "1"))
+    if nodes == 1:
+        return one_node(per_node)
+    return Gang(
+        nodes=nodes,
+        node_rank=int(os.environ.get("PET_NODE_RANK", "0")),
+        per_node=per_node,
+        address=os.environ["PET_MASTER_ADDR"],
+        port=int(os.environ["PET_MASTER_PORT"]),
+    )
+
+
+def rank_environment(local: int, gang: Gang, port: int) -> dict[str, str]:
+    """What makes a process rank `local` of its node; on one node the ranks meet on the loopback device."""
+    variables = {
+        "RANK": str(gang.node_rank * gang.per_node + local),
+        "LOCAL_RANK": str(local),
+        "WORLD_SIZE": str(gang.count),
+        "LOCAL_WORLD_SIZE": str(gang.per_node),
+        "MASTER_ADDR": gang.address,
         "MASTER_PORT": str(port),
-        "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
     }
+    loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"} if gang.nodes == 1 else {}
+    return variables | loopback
+
+
+def halvings() -> int:
+    """How often the micro-batch is to be halved, since the memory did not suffice."""
+    return int(os.environ.get("TRAINWRIGHT_HALVINGS", "0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What the operator tells a pod of its run."""
+
+    name: str
+    attempt: int
+    run_config: Path
+    termination_log: Path
+    progress_url: str | None
+    progress_token: Path | None
+    progress_ca: Path | None
+
+
+def pod() -> Pod:
+    """The pod that this process is PID 1 of; names and numbers default to what a trial by hand needs."""
+
+    def path(name: str) -> Path | None:
+        return Path(os.environ[name]) if os.environ.get(name) else None
+
+    return Pod(
+        name=os.environ.get("TRAINWRIGHT_POD") or socket.gethostname(),
+        attempt=int(os.environ.get("TRAINWRIGHT_ATTEMPT", "1")),
+        run_config=path("TRAINWRIGHT_RUN_CONFIG") or Path("/etc/trainwright/run.json"),
+        termination_log=path("TRAINWRIGHT_TERMINATION_LOG") or TERMINATION_LOG,
+        progress_url=os.environ.get("TRAINWRIGHT_PROGRESS_URL") or None,
+        progress_token=path("TRAINWRIGHT_PROGRESS_TOKEN"),
+        progress_ca=path("TRAINWRIGHT_PROGRESS_CA"),
+    )
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what children leave behind, as PID 1 is anyway; on Linux."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap_orphans(known: Set[int]) -> None:
+    """Let ended children be gone that nobody waits for; those in `known` are left to whoever started them.
+
+    Only as far as the first ended one that is known: it is waited for a moment later.
+    """
+    if not hasattr(os, "waitid"):
+        return
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if ended.si_pid in known:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)

@@ -9,6 +9,8 @@ TrainwrightError
 ├── NonFinite         a loss or gradient is NaN or infinite
 ├── RetryLater        a passing fault: the same command may succeed later
 ├── RankCrashed       a training process died
+├── OutOfMemory       the kernel killed a process for memory, or an allocation failed
+│   └── GpuOutOfMemory    the same on a GPU
 ├── DeadlineExceeded  still at work after activeDeadlineSeconds
 └── Stopped           stopped on request after a checkpoint: the same command goes on
 """
@@ -118,6 +120,12 @@ class OutOfMemory(TrainwrightError):
 
     reason = "OutOfMemory"
     exit_code = EXIT_RETRY
+
+
+class GpuOutOfMemory(OutOfMemory):
+    """A GPU has too little memory for what was to be on it."""
+
+    reason = "GpuOutOfMemory"
 
 
 class DeadlineExceeded(TrainwrightError):

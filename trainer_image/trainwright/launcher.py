@@ -1,9 +1,9 @@
 """Starts a stage in processes of its own and brings back its artifact or its error.
 
-In: a job (stage, key, output, inputs) and the number of processes: one, for train one per rank. The children's JSON
-lines go to `on_line`, all they say to WORKDIR/logs/STAGE.log. Out: the published artifact, or the error that tells what
-happened: the verdict of the process that failed first, not that of a rank that only lost its peer.
-SIGINT and SIGTERM are passed on as SIGTERM, a second one kills. Children end with this process, however it ends.
+In: a job (stage, key, output, inputs) and the gang: one process, for train one per rank, on this node or, started by a
+launcher on each, on several. The children's JSON lines go to `on_line`, all they say to logs/STAGE.log beside run.json.
+Out: the published artifact, or the error that tells what happened (blame.py). SIGINT and SIGTERM are passed on as
+SIGTERM, a second one kills. Children end with this process, however it ends.
 """
 
 from __future__ import annotations
@@ -18,99 +18,120 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from trainwright import artifacts, environment, errors
+from trainwright import artifacts, cgroup, environment
 from trainwright.artifacts import Artifact
-from trainwright.contract import Verdict
-from trainwright.errors import EXIT_STOPPED, OutOfMemory, RankCrashed, Stopped, TrainwrightError
+from trainwright.blame import Outcome, Rank
+from trainwright.environment import Gang
+from trainwright.progress import HEARTBEAT
 from trainwright.stage_process import VERDICT_BYTES, Job
 
 OnLine = Callable[[dict[str, Any]], None]
 PEERS_GRACE_S = 5.0
 """After one rank has failed the others get so long to leave a verdict of their own."""
+PUBLISHED_GRACE_S = 60.0
+"""After the ranks of a node have ended well, rank 0 on another one gets so long to publish the result."""
 POLL_S = 0.05
 PROGRAM = (sys.executable, "-m", "trainwright")
-CGROUP = Path("/sys/fs/cgroup")
 
 
-@dataclass(slots=True, kw_only=True)
-class Rank:
-    """One child process and what became of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who is told what happens while a stage runs."""
 
-    number: int
-    process: subprocess.Popen[bytes]
-    verdict_path: Path
-    reader: threading.Thread
-    ended: float | None = None
-    killed_by_us: bool = False
+    on_line: OnLine = lambda line: None
+    """Gets each JSON line of the children."""
+    on_ranks: Callable[[Sequence[Rank]], None] = lambda ranks: None
+    """Gets the ranks of this node once, when they have been started."""
+    echo: IO[bytes] | None = None
+    """Where all that the children say is written besides the log."""
 
-    @property
-    def code(self) -> int:
-        """Exit code; negative: the signal that ended it."""
-        return 0 if self.process.returncode is None else self.process.returncode
+
+SILENT = Listener()
 
 
 def run_stage(
     config_path: Path,
     job: Job,
     *,
-    processes: int = 1,
+    gang: Gang | None = None,
     threads: int = 1,
     variables: Mapping[str, str] | None = None,
     deadline_s: float | None = None,
-    on_line: OnLine = lambda line: None,
+    listener: Listener = SILENT,
 ) -> Artifact:
     """Run one stage to its end and return its artifact; its output folder is made by `artifacts.begin`.
 
-    `config_path` is run.json in the workdir; `threads` are those of each process; `variables` are set in the children's
-    environment. After `deadline_s` seconds the stage is asked to stop, as by a signal. Signals are passed on only when
-    this is called in the main thread.
+    `config_path` is run.json, beside which jobs/ and logs/ lie; `threads` are those of each process; `variables` are
+    set in the children's environment. After `deadline_s` seconds the stage is asked to stop, as by a signal. Signals
+    are passed on only when this is called in the main thread. In a gang of several nodes this runs the ranks of one.
 
     Raises:
         TrainwrightError: the stage failed; the class and text are those of its verdict.
     """
-    job = replace(job, attempt=Job.attempts(config_path, job) + 1)
+    gang = gang or environment.one_node(1)
+    outcome = _run(config_path, job, gang, threads, variables or {}, deadline_s, listener)
+    deadline = time.monotonic() + PUBLISHED_GRACE_S
+    while True:
+        found = artifacts.find(Path(job.output).parents[2], job.stage, job.key)
+        if found is not None:
+            return found
+        others_publish = gang.node_rank > 0 and not any(rank.code for rank in outcome.ranks)
+        if not others_publish or time.monotonic() > deadline:
+            raise outcome.error()
+        time.sleep(POLL_S)
+
+
+def run_check(config_path: Path, job: Job, *, threads: int = 1, listener: Listener = SILENT) -> None:
+    """Run a process like a stage's that has no output of its own; it must end with exit code 0.
+
+    Raises:
+        TrainwrightError: it did not.
+    """
+    outcome = _run(config_path, job, environment.one_node(1), threads, {}, None, listener)
+    if any(rank.code for rank in outcome.ranks):
+        raise outcome.error()
+
+
+def _run(
+    config_path: Path,
+    job: Job,
+    gang: Gang,
+    threads: int,
+    variables: Mapping[str, str],
+    deadline_s: float | None,
+    listener: Listener,
+) -> Outcome:
+    job = replace(job, attempt=max(job.attempt, Job.attempts(config_path, job) + 1))
     job.write(config_path)
     log_path = config_path.parent / "logs" / f"{job.stage}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    kills_before = oom_kills()
+    lines: queue.SimpleQueue[tuple[Rank, bytes]] = queue.SimpleQueue()
+    kills_before = cgroup.oom_kills()
     with log_path.open("ab", buffering=0) as log, _stop_requests(deadline_s) as stop:
-        ranks = _spawn(
-            config_path, job, processes, environment.child_environment(threads) | dict(variables or {}), lines
-        )
+        _await_meeting_place(gang, stop)
+        ranks = _spawn(config_path, job, gang, environment.child_environment(threads) | dict(variables), lines)
+        output = _Output(lines=lines, log=log, listener=listener)
+        listener.on_ranks(ranks)
         try:
-            _watch(ranks, stop, lines, log, on_line)
+            _watch(ranks, stop, output)
         finally:
             _end(ranks)
-            _drain(lines, log, on_line)
-    found = artifacts.find(config_path.parent, job.stage, job.key)
-    if found is not None:
-        return found
-    raise _error(ranks, job.stage, log_path, stopped=bool(stop), oom_killed=oom_kills() > kills_before)
-
-
-def oom_kills(cgroup: Path = CGROUP, membership: Path = Path("/proc/self/cgroup")) -> int:
-    """How many processes of this cgroup the kernel has killed for memory (v2 memory.events, v1 memory.oom_control)."""
-    try:
-        entries = [line.split(":", 2) for line in membership.read_text().splitlines()]
-    except OSError:
-        entries = []
-    own = [
-        path.lstrip("/") for _, controllers, path in entries if controllers in ("", "memory") or "memory" in controllers
-    ]
-    for folder in (*own, ""):
-        for file in (cgroup / folder / "memory.events", cgroup / "memory" / folder / "memory.oom_control"):
-            with contextlib.suppress(OSError, ValueError):
-                fields = dict(line.split() for line in file.read_text().splitlines())
-                if "oom_kill" in fields:
-                    return int(fields["oom_kill"])
-    return 0
+            output.drain()
+    return Outcome(
+        stage=job.stage,
+        ranks=ranks,
+        count=gang.count,
+        log_path=log_path,
+        stopped=bool(stop),
+        oom_killed=cgroup.oom_kills() > kills_before,
+        memory=cgroup.memory(),
+    )
 
 
 @contextlib.contextmanager
@@ -139,28 +160,39 @@ def _stop_requests(deadline_s: float | None) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _await_meeting_place(gang: Gang, stop: list[int]) -> None:
+    """Wait until the first node's name is known: its pod may get its address a moment after this one started."""
+    while gang.nodes > 1 and not stop:
+        with contextlib.suppress(OSError):
+            socket.getaddrinfo(gang.address, gang.port)
+            return
+        time.sleep(1.0)
+
+
 def _spawn(
-    config_path: Path, job: Job, processes: int, shared: dict[str, str], lines: queue.SimpleQueue[bytes]
+    config_path: Path, job: Job, gang: Gang, shared: dict[str, str], lines: queue.SimpleQueue[tuple[Rank, bytes]]
 ) -> list[Rank]:
     command = [*PROGRAM, job.stage, "--config", str(config_path)]
-    port = _free_port()
+    port = gang.port if gang.nodes > 1 else _free_port()
     ranks: list[Rank] = []
-    for number in range(processes):
+    for local in range(gang.per_node):
+        number = gang.node_rank * gang.per_node + local
         verdict_path = Job.path(config_path, job.stage).with_name(f"{job.stage}.rank-{number}.verdict.json")
         verdict_path.write_bytes(b" " * VERDICT_BYTES)  # room for it, should the disk fill up
         own = {environment.PARENT: str(os.getpid()), environment.VERDICT: str(verdict_path)}
         process = subprocess.Popen(
             command,
-            env=shared | environment.rank_environment(number, processes, port) | own,
+            env=shared | environment.rank_environment(local, gang, port) | own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         assert process.stdout is not None
-        reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
-        reader.start()
-        ranks.append(Rank(number=number, process=process, verdict_path=verdict_path, reader=reader))
+        rank = Rank(number=number, process=process, verdict_path=verdict_path)
+        rank.reader = threading.Thread(target=_read, args=(process.stdout, rank, lines), daemon=True)
+        rank.reader.start()
+        ranks.append(rank)
     return ranks
 
 
@@ -171,25 +203,25 @@ def _free_port() -> int:
         return port
 
 
-def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+def _read(pipe: IO[bytes], rank: Rank, lines: queue.SimpleQueue[tuple[Rank, bytes]]) -> None:
     with pipe:
         for line in pipe:
-            lines.put(line)
+            rank.heard = time.monotonic()
+            lines.put((rank, line))
 
 
-def _watch(
-    ranks: list[Rank], stop: list[int], lines: queue.SimpleQueue[bytes], log: IO[bytes], on_line: OnLine
-) -> None:
+def _watch(ranks: list[Rank], stop: list[int], output: _Output) -> None:
     """Wait until all ranks have ended; pass on stop requests; give up the others once one has failed."""
     passed_on = 0
     deadline: float | None = None
     while any(rank.ended is None for rank in ranks):
-        _drain(lines, log, on_line, wait_s=POLL_S)
+        output.drain(wait_s=POLL_S)
         for rank in ranks:
             if rank.ended is None and rank.process.poll() is not None:
                 rank.ended = time.time()
                 if rank.code != 0 and deadline is None:
                     deadline = time.monotonic() + PEERS_GRACE_S
+        environment.reap_orphans({rank.process.pid for rank in ranks})
         if len(stop) > passed_on:
             passed_on = len(stop)
             _signal(ranks, signal.SIGTERM if passed_on == 1 else signal.SIGKILL)
@@ -211,74 +243,40 @@ def _end(ranks: list[Rank]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(rank.process.pid, signal.SIGKILL)
         rank.process.wait()
-        rank.reader.join(timeout=5)
+        rank.ended = rank.ended or time.time()
+        if rank.reader is not None:
+            rank.reader.join(timeout=5)
+    environment.reap_orphans(set())
 
 
-def _drain(lines: queue.SimpleQueue[bytes], log: IO[bytes], on_line: OnLine, wait_s: float = 0.0) -> None:
-    """Write what the children said to the log and hand on their JSON lines; wait at most `wait_s` for the first."""
-    with contextlib.suppress(queue.Empty):
-        line = lines.get(timeout=wait_s) if wait_s else lines.get_nowait()
-        while True:
-            with contextlib.suppress(OSError):  # a full disk must not hide what the stage says of it
-                log.write(line)
-            if line.startswith(b'{"time"'):
-                with contextlib.suppress(ValueError):
-                    on_line(json.loads(line))
-            line = lines.get_nowait()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Output:
+    """What the children say, on its way to the log and to the listener."""
 
+    lines: queue.SimpleQueue[tuple[Rank, bytes]]
+    log: IO[bytes]
+    listener: Listener
 
-def _error(ranks: list[Rank], stage: str, log_path: Path, *, stopped: bool, oom_killed: bool) -> TrainwrightError:
-    """The error of the rank that failed first and by itself.
+    def drain(self, wait_s: float = 0.0) -> None:
+        """Hand on what has been said; wait at most `wait_s` for the first line."""
+        with contextlib.suppress(queue.Empty):
+            rank, line = self.lines.get(timeout=wait_s) if wait_s else self.lines.get_nowait()
+            while True:
+                self._take(rank, line)
+                rank, line = self.lines.get_nowait()
 
-    A verdict with a reason of its own names the cause; then a signal from outside; a rank that was traced, or that only
-    lost its peer, comes last.
-    """
-    failed = sorted((_blame(rank) for rank in ranks if rank.code != 0), key=lambda blame: blame[:2])
-    if stopped and not any(weight == 0 for weight, _, _, _ in failed):
-        return Stopped(f"{stage} was stopped", hint="the same command goes on")
-    if not failed:
-        return RankCrashed(
-            f"{stage} ended without done.json", hint=f"read {log_path}, then start the same command again"
-        )
-    _, _, rank, verdict = failed[0]
-    if verdict is not None:
-        kind = _classes().get(verdict.reason, TrainwrightError)
-        error = kind(verdict.message, hint=verdict.hint, rank=verdict.rank, step=verdict.step)
-        error.exit_code = verdict.exit_code
-        return error
-    return _unexplained(rank, len(ranks), stage, log_path, oom_killed=oom_killed)
-
-
-def _blame(rank: Rank) -> tuple[int, float, Rank, Verdict | None]:
-    try:
-        verdict = Verdict.model_validate_json(rank.verdict_path.read_text("utf-8"))
-        when = rank.verdict_path.stat().st_mtime
-    except (OSError, ValueError):
-        verdict, when = None, rank.ended or time.time()
-    if rank.killed_by_us and verdict is None:
-        return 4, when, rank, None
-    if verdict is None:
-        return 1, when, rank, None
-    if verdict.reason == TrainwrightError.reason:
-        return 2, when, rank, verdict
-    return (3 if verdict.reason == RankCrashed.reason else 0), when, rank, verdict
-
-
-def _classes() -> dict[str, type[TrainwrightError]]:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TrainwrightError)]
-    return {kind.reason: kind for kind in kinds}
-
-
-def _unexplained(rank: Rank, count: int, stage: str, log_path: Path, *, oom_killed: bool) -> TrainwrightError:
-    who = f"{stage} (process {rank.number} of {count})" if count > 1 else stage
-    number = rank.number if count > 1 else None
-    if rank.code == EXIT_STOPPED:
-        return Stopped(f"{stage} was stopped", hint="the same command goes on")
-    if rank.code == -signal.SIGKILL and oom_killed:
-        return OutOfMemory(
-            f"the kernel killed {who}: the machine or container has no memory left",
-            hint="free memory or choose fewer --processes or --workers; the same command goes on",
-            rank=number,
-        )
-    how = f"signal {signal.Signals(-rank.code).name}" if rank.code < 0 else f"exit code {rank.code}"
-    return RankCrashed(f"{who} ended by {how}", hint=f"read {log_path}; the same command goes on", rank=number)
+    def _take(self, rank: Rank, line: bytes) -> None:
+        said: dict[str, Any] = {}
+        if line.startswith(b'{"time"'):
+            with contextlib.suppress(ValueError):
+                said = json.loads(line)
+        if HEARTBEAT in said:
+            rank.step = said[HEARTBEAT]
+            return
+        with contextlib.suppress(OSError):  # a full disk must not hide what the stage says of it
+            self.log.write(line)
+        if self.listener.echo is not None:
+            self.listener.echo.write(line)
+            self.listener.echo.flush()
+        if said:
+            self.listener.on_line(said)

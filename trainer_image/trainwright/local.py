@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainwright import artifacts, contract, launcher, storage
+from trainwright import artifacts, contract, launcher
 from trainwright.api import TrainingRun, resolve
 from trainwright.artifacts import Artifact
 from trainwright.contract import RunConfig
-from trainwright.environment import cpu_quota, visible_gpus
+from trainwright.delivery import deliver
+from trainwright.environment import cpu_quota, one_node, visible_gpus
 from trainwright.errors import BadInput, DeadlineExceeded, InvalidSpec, Stopped, TrainwrightError
-from trainwright.export import deliver_output
 from trainwright.stage_process import Job
-from trainwright.survey import Step, survey
+from trainwright.survey import FRESH, Step, survey
 
 if TYPE_CHECKING:
     from trainwright.plan import Plan
@@ -76,7 +76,7 @@ def run(run_file: Path, options: Options, view: View) -> Path:
             finished[step.stage.name] = _ensure(config, step, finished, deadline, view)
             if step.stage.name == options.until:
                 break
-        _deliver(config, finished)
+        deliver(config, finished)
     return config.workdir
 
 
@@ -202,7 +202,7 @@ def _ensure(
     job = Job(
         stage=stage.name,
         key=step.key,
-        output=str(artifacts.begin(config.workdir, stage, step.key)),
+        output=str(artifacts.begin(config.workdir, stage, step.key, anew=step.changed == (FRESH,))),
         inputs={name: finished[name].key for name in stage.needs if name in finished},
         facts={"ingredients": step.ingredients},
     )
@@ -211,10 +211,10 @@ def _ensure(
         artifact = launcher.run_stage(
             config.workdir / RUN_FILE,
             job,
-            processes=ranks,
+            gang=one_node(ranks),
             threads=max(1, cpu_quota() // ranks),
             deadline_s=deadline.left(),
-            on_line=view.line,
+            listener=launcher.Listener(on_line=view.line),
         )
     except Stopped as stopped:
         raise deadline.judge(stopped) from stopped
@@ -242,14 +242,3 @@ def _show_plan(config: RunConfig, steps: list[Step], view: View) -> None:
     artifacts.write_json(config.workdir / "plan.json", plan.to_json(made))
     if any(step.artifact is None for step in steps):
         plan.check(made)
-
-
-def _deliver(config: RunConfig, finished: Mapping[str, Artifact]) -> None:
-    """Bring the result and the report where people look for them; weights are not copied twice."""
-    if (export := finished.get("export")) is not None:
-        deliver_output(config, export)
-    if (report := finished.get("report")) is not None:
-        pages = [report.folder / name for name in ("report.html", "metrics.json")]
-        output = config.spec.output
-        for uri in (config.workdir.as_uri(), *([output.uri] if output else [])):
-            storage.put_beside(pages, uri, config)

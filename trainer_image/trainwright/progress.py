@@ -1,7 +1,7 @@
 """Progress of a stage as JSON lines on stderr; the launcher turns them into a live view, pods leave them in their logs.
 
-A line is {"time", "stage", "rank", "level", "message"} for the log or has "done", "total" and "figures" for progress.
-No row text ever goes into them.
+A line is {"time", "stage", "rank", "level", "message"} for the log, has "done", "total" and "figures" for progress, or
+is a rank's sign of life: {"time", "stage", "rank", "heartbeat": step}. No row text ever goes into them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 INTERVAL_S = 0.5
+HEARTBEAT = "heartbeat"
+HEARTBEAT_S = 5.0
 
 
 class JsonLines(logging.Handler):
@@ -49,3 +52,20 @@ class Progress:
             return
         self._last = now
         write_line(stage=self.stage, done=done, total=self.total, unit=self.unit, figures=figures)
+
+
+class Heart(threading.Thread):
+    """Writes a line at once and then every five seconds, as long as this process lives and runs."""
+
+    step: ClassVar[int | None] = None
+    """The step that this rank has done last; the loop sets it."""
+
+    def __init__(self, stage: str, rank: int) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self.stage, self.rank = stage, rank
+
+    def run(self) -> None:
+        """Beat."""
+        while True:
+            write_line(stage=self.stage, rank=self.rank, heartbeat=Heart.step)
+            time.sleep(HEARTBEAT_S)

@@ -25,16 +25,25 @@ from pathlib import Path
 from typing import Any
 
 from trainwright import artifacts, environment
-from trainwright.artifacts import Artifact
+from trainwright.artifacts import Artifact, Fence, Owner
 from trainwright.contract import STAGE, Report, RunConfig, Verdict
-from trainwright.errors import EXIT_DONE, BadInput, OutOfMemory, RankCrashed, TrainwrightError, WorkspaceFull
-from trainwright.progress import JsonLines
+from trainwright.errors import (
+    EXIT_DONE,
+    BadInput,
+    GpuOutOfMemory,
+    OutOfMemory,
+    RankCrashed,
+    TrainwrightError,
+    WorkspaceFull,
+)
+from trainwright.progress import Heart, JsonLines
 
 PACKAGES = ("torch", "transformers", "deepspeed", "peft", "tokenizers", "polars", "pyarrow", "numpy", "safetensors")
 VERDICT_BYTES = 16_384
 """Of a verdict's file, which the launcher makes beforehand: on a full disk it can still be overwritten."""
 NO_SPACE = ("No space left on device", "Disk quota exceeded")
 NO_MEMORY = ("out of memory", "can't allocate memory", "memory allocation of")
+GPU_MEMORY = "CUDA out of memory"
 PEER_GONE = ("Connection reset by peer", "Connection closed by peer", "Broken pipe", "Connection refused")
 
 
@@ -94,6 +103,8 @@ def main(stage: str, config_path: Path) -> int:
     environment.die_with_parent()
     faulthandler.enable()
     _log_as_json(stage)
+    if stage == "train":
+        Heart(stage, environment.rank()).start()
     try:
         _run(stage, config_path)
     except TrainwrightError as error:
@@ -102,7 +113,7 @@ def main(stage: str, config_path: Path) -> int:
         return 130
     except BaseException as error:  # noqa: BLE001 - the edge of the process
         traceback.print_exc()
-        return _leave_verdict(stage, _told(error, stage, config_path.parent))
+        return _leave_verdict(stage, told(error, stage, config_path.parent))
     return EXIT_DONE
 
 
@@ -114,10 +125,17 @@ def _log_as_json(stage: str) -> None:
 def _run(stage: str, config_path: Path) -> None:
     started, wall = datetime.now(UTC), time.monotonic()
     job = Job.read(config_path, stage)
-    config = RunConfig.model_validate_json(config_path.read_text("utf-8"))
+    config = RunConfig.model_validate_json(config_path.read_text("utf-8")).model_copy(update={"attempt": job.attempt})
     inputs = {name: _input(config.workdir, name, key) for name, key in job.inputs.items()}
+    fence = (
+        Fence(folder=Path(job.output), owner=Owner.of(config)) if stage in STAGE and STAGE[stage].resumable else None
+    )
+    if fence is not None and environment.rank() == 0:
+        fence.take()
     report: Report = importlib.import_module(f"trainwright.{stage}").run(config, inputs, Path(job.output))
-    if environment.rank() == 0:
+    if environment.rank() == 0 and stage in STAGE:
+        if fence is not None:
+            fence.check()
         facts = dict(job.facts) | {
             "inputs": dict(job.inputs),
             "attempt": job.attempt,
@@ -178,13 +196,18 @@ def _leave_verdict(stage: str, error: TrainwrightError) -> int:
     return error.exit_code
 
 
-def _told(error: BaseException, stage: str, workdir: Path) -> TrainwrightError:
+def told(error: BaseException, stage: str, workdir: Path) -> TrainwrightError:
     """The error in the words of `trainwright.errors`: a full disk, no memory, a lost peer, else the log."""
     text = " | ".join(str(cause) for cause in _causes(error))
     if any(isinstance(c, OSError) and c.errno in (errno.ENOSPC, errno.EDQUOT) for c in _causes(error)) or any(
         words in text for words in NO_SPACE
     ):
         return _full(error, workdir)
+    if GPU_MEMORY in text:
+        return GpuOutOfMemory(
+            f"{stage} ran out of GPU memory: {text[:300]}",
+            hint="set a smaller cluster.microBatch or a higher cluster.zeroStage; the same command goes on",
+        )
     if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
         return OutOfMemory(
             f"{stage} ran out of memory: {text[:300]}",

@@ -112,7 +112,7 @@ def deliver(folder: Path, uri: str | None, config: RunConfig) -> str:
     Returns the URI or path it lies at. The manifest goes last: where it is, everything is.
     On this machine the folder appears under its name only when it is whole.
     """
-    target = config.workdir / "model" if uri is None else local_path(uri, config)
+    target = config.folder / "model" if uri is None else local_path(uri, config)
     if target is None:
         return _deliver_remote(folder, cast("str", uri))
     if _is_delivered(folder, target):

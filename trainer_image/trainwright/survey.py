@@ -68,14 +68,40 @@ def survey(config: RunConfig, *, fresh: tuple[str, ...] = ()) -> list[Step]:
     return steps
 
 
+def pinned(config: RunConfig, file: Path) -> list[Step]:
+    """The stages with the keys that `file` holds; without it, survey them and write it.
+
+    So the sources are listed once in a run, and those that come later need no way to them.
+
+    Raises:
+        BadInput: the file cannot be read, or is of another spec.
+    """
+    if not file.exists():
+        steps = survey(config)
+        pins = {step.stage.name: {"key": step.key, "ingredients": step.ingredients} for step in steps}
+        artifacts.write_json_once(file, pins)
+    try:
+        kept = json.loads(file.read_text("utf-8"))
+        return [_pinned_step(config, stage, kept[stage.name]) for stage in contract.stages_of(config.spec)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{file} cannot be used: {error!r}", hint="remove it: the next attempt writes it anew"
+        ) from error
+
+
+def _pinned_step(config: RunConfig, stage: Stage, kept: Mapping[str, Any]) -> Step:
+    found = artifacts.find(config.workdir, stage.name, kept["key"])
+    return Step(stage=stage, key=kept["key"], ingredients=kept["ingredients"], artifact=found, changed=())
+
+
 def newest(workdir: Path, stage: str) -> Artifact:
     """The output of a stage that finished last in a workdir.
 
     Raises:
         BadInput: there is none.
     """
-    done = sorted((workdir / "stages" / stage).glob("*/done.json"), key=lambda path: path.stat().st_mtime)
-    found = artifacts.find(workdir, stage, done[-1].parent.name) if done else None
+    keys = artifacts.finished_keys(workdir, stage)
+    found = artifacts.find(workdir, stage, keys[-1]) if keys else None
     if found is None:
         raise BadInput(
             f"{workdir} has no finished stage {stage}", hint=f"trainwright run FILE --workdir {workdir} makes it"
@@ -114,16 +140,15 @@ def _changes(workdir: Path, stage: Stage, key: str, new: Mapping[str, Any], fres
     """What differs from the newest finished output of this stage, in words of the file; empty if there is none."""
     if stage.name in fresh:
         return (FRESH,)
-    if (artifacts.folder_of(workdir, stage.name, key)).exists():
+    if artifacts.is_unfinished(workdir, stage.name, key):
         return (UNFINISHED,)
-    folders = sorted((workdir / "stages" / stage.name).glob("*/done.json"), key=lambda path: path.stat().st_mtime)
-    if not folders:
+    keys = artifacts.finished_keys(workdir, stage.name)
+    if not keys:
         return ()
-    try:
-        done = json.loads(folders[-1].read_text("utf-8"))
-        old = done["ingredients"]
-    except (OSError, ValueError, KeyError):
+    last = artifacts.find(workdir, stage.name, keys[-1])
+    if last is None or "ingredients" not in last.done:
         return ("its last output cannot be read",)
+    done, old = last.done, last.done["ingredients"]
     words = [name for name, value in new["fields"].items() if old["fields"].get(name) != value]
     words += [f"the content of {uri}" for uri, value in new["sources"].items() if old["sources"].get(uri) != value]
     words += [f"stage {name}" for name, value in new["inputs"].items() if old["inputs"].get(name) != value]

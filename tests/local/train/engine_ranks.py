@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from trainwright.api.training import Lora, Training
+from trainwright.artifacts import Fence, Owner
 from trainwright.formats.tokens import TokenShards
 from trainwright.train import candidates, checkpoints, network, ranks
 from trainwright.train.batches import collate, micro_batches
@@ -58,6 +59,14 @@ def net(dtype: torch.dtype = torch.float32, lora: Lora | None = None) -> Network
 
 def engine_of(model: Network, me: Ranks, stage: int) -> Engine:
     return Engine(model, Training(learningRate=RATE, weightDecay=0.1), me, zero_stage=stage, micro_batch=2)
+
+
+def fence(folder: Path) -> Fence:
+    """That of one who works alone in the folder."""
+    taken = Fence(folder=folder, owner=Owner())
+    folder.mkdir(parents=True, exist_ok=True)
+    taken.take()
+    return taken
 
 
 def one_step(engine: Engine, shards: TokenShards, step: int) -> tuple[float, float, bool]:
@@ -143,7 +152,7 @@ def resume(me: Ranks, shards: TokenShards, stage: int, out: Path) -> Any:
     for step in range(2):
         one_step(engine, shards, step)
     root = out / f"checkpoints-{stage}"
-    checkpoints.save(engine, root, 2, {"any": "thing"})
+    checkpoints.save(engine, root, 2, {"any": "thing"}, fence(root))
     saved = whole(engine)
     one_step(engine, shards, 2)
     later, found = whole(engine), {}
@@ -174,7 +183,7 @@ def adapter(me: Ranks, shards: TokenShards, stage: int, out: Path) -> Any:
         from_draw = distance(whole(engine), drawn)
         for step in range(3):
             one_step(engine, shards, step)
-        candidates.write(engine, out / f"{kind}-{stage}", 3)
+        candidates.write(engine, out / f"{kind}-{stage}", 3, fence(out))
         found[kind] = from_draw
     return found
 
@@ -185,7 +194,7 @@ def full(me: Ranks, shards: TokenShards, stage: int, out: Path) -> Any:
     engine = engine_of(model, me, stage)
     for step in range(3):
         one_step(engine, shards, step)
-    candidates.write(engine, out / f"full-{stage}", 3)
+    candidates.write(engine, out / f"full-{stage}", 3, fence(out))
     return {name: str(buffer.dtype) for name, buffer in model.module.named_buffers() if "inv_freq" in name}
 
 

@@ -33,7 +33,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "tests.local.train.engine_ranks", str(folder)]
     processes = [
         subprocess.Popen(
-            command, env=variables | environment.rank_environment(rank, 2, 29_411), stdout=subprocess.DEVNULL
+            command,
+            env=variables | environment.rank_environment(rank, environment.one_node(2), 29_411),
+            stdout=subprocess.DEVNULL,
         )
         for rank in range(2)
     ]

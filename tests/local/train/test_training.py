@@ -223,7 +223,7 @@ def _done_steps(run: TrainingRun) -> int:
 def _is_writing(run: TrainingRun, kind: str, after: int) -> bool:
     """A checkpoint or candidate of a later step is half-written at this moment."""
     paths = (run.output / kind).glob("step-*.tmp") if (run.output / kind).exists() else []
-    return any(int(path.stem.removeprefix("step-")) > after for path in paths)
+    return any(int(path.name.split(".")[0].removeprefix("step-")) > after for path in paths)
 
 
 def _kill_rank(run: TrainingRun, rank: int) -> None:

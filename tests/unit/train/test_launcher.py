@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainwright import artifacts, errors, launcher
+from trainwright import artifacts, cgroup, environment, errors, launcher
 from trainwright.api import Spec
 from trainwright.artifacts import Artifact
 from trainwright.contract import STAGE, RunConfig
@@ -35,11 +35,17 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def start(workdir: Path, behaviour: str, on_line: Callable[[dict[str, Any]], None] = lambda line: None) -> Artifact:
-    output = artifacts.begin(workdir, STAGE["train"], "key")
+    output = artifacts.begin(workdir, STAGE["train"], "key", anew=artifacts.find(workdir, "train", "key") is not None)
     variables = {"BEHAVIOUR": behaviour, "PYTHONPATH": str(ROOT / "trainer_image")}
     job = Job(stage="train", key="key", output=str(output), facts={"ingredients": {"a": 1}})
     count = len(behaviour.split())
-    return launcher.run_stage(workdir / "run.json", job, processes=count, variables=variables, on_line=on_line)
+    return launcher.run_stage(
+        workdir / "run.json",
+        job,
+        gang=environment.one_node(count),
+        variables=variables,
+        listener=launcher.Listener(on_line=on_line),
+    )
 
 
 def failure(workdir: Path, behaviour: str) -> TrainwrightError:
@@ -116,26 +122,11 @@ def test_an_unforeseen_error_names_the_log_which_holds_the_trace(workdir: Path) 
 
 def test_a_kill_by_the_kernel_for_memory_is_told_from_any_other(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([3, 4])
-    monkeypatch.setattr(launcher, "oom_kills", lambda: next(counts))
-    assert isinstance(failure(workdir, "0:killed"), errors.OutOfMemory)
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        ("job/memory.events", "low 0\noom 1\noom_kill 2\n"),
-        ("memory/job/memory.oom_control", "oom_kill_disable 0\noom_kill 2\n"),
-    ],
-)
-def test_the_kernels_kills_are_read_from_both_kinds_of_cgroups(tmp_path: Path, file: str, text: str) -> None:
-    (tmp_path / file).parent.mkdir(parents=True)
-    (tmp_path / file).write_text(text)
-    (tmp_path / "membership").write_text("0::/job\n" if file.startswith("job") else "5:memory:/job\n")
-    assert launcher.oom_kills(tmp_path, tmp_path / "membership") == 2
-
-
-def test_without_cgroups_no_kill_is_seen(tmp_path: Path) -> None:
-    assert launcher.oom_kills(tmp_path, tmp_path / "absent") == 0
+    monkeypatch.setattr(cgroup, "oom_kills", lambda: next(counts))
+    monkeypatch.setattr(cgroup, "memory", lambda: cgroup.Memory(limit_bytes=8_000_000_000, peak_bytes=7_999_000_000))
+    told = failure(workdir, "0:killed")
+    assert isinstance(told, errors.OutOfMemory)
+    assert "7,999,000,000 bytes, its limit is 8,000,000,000 bytes" in told.message
 
 
 def test_a_stop_request_reaches_every_rank_and_ends_as_stopped(workdir: Path) -> None:
@@ -161,9 +152,10 @@ def test_what_a_stage_started_ends_with_it(workdir: Path) -> None:
 def test_ranks_die_with_a_launcher_that_is_killed(workdir: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from trainwright import launcher;"
-        "from trainwright.stage_process import Job; launcher.PROGRAM = (sys.executable, sys.argv[3]);"
+        "from trainwright.environment import one_node; from trainwright.stage_process import Job;"
+        "launcher.PROGRAM = (sys.executable, sys.argv[3]);"
         "w = Path(sys.argv[2]);"
-        "launcher.run_stage(w / 'run.json', Job(stage='train', key='key', output=str(w / 'out')), processes=2,"
+        "launcher.run_stage(w / 'run.json', Job(stage='train', key='key', output=str(w / 'out')), gang=one_node(2),"
         "variables={'BEHAVIOUR': '0:hang 1:hang', 'PYTHONPATH': sys.argv[1]})"
     )
     (workdir / "out").mkdir()

@@ -33,5 +33,5 @@ def deliver_output(config: RunConfig, artifact: Artifact) -> str:
 
     uri = config.spec.output.uri if config.spec.output else None
     if config.spec.goal == "PrepareData":
-        return deliver(artifact.folder / "data", uri or f"file://{config.workdir / 'data'}", config)
+        return deliver(artifact.folder / "data", uri or f"file://{config.folder / 'data'}", config)
     return deliver(artifact.folder / "model", uri, config)

@@ -64,8 +64,8 @@ def this_machine(config: RunConfig, *, gpu: str | None = None, price: float | No
         devices=processes,
         device_memory_bytes=memory,
         cores=dict.fromkeys(rates.CPU_US_PER_EXCHANGE, cores),
-        free_bytes=shutil.disk_usage(_existing(config.workdir)).free,
-        written_bytes=_bytes_under(config.workdir / "stages"),
+        free_bytes=free_bytes(config.workdir),
+        written_bytes=bytes_under(config.workdir / "stages"),
         price_per_device_hour=device.price_per_hour if price is None else price,
         price_basis=PRICE_SOURCE if price is None else "--price",
         notes=tuple(notes),
@@ -178,7 +178,13 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _bytes_under(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Free bytes of the file system that holds the folder, or will hold it."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def bytes_under(folder: Path) -> int:
+    """Bytes of all files under a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

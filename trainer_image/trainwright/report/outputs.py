@@ -1,6 +1,6 @@
 """What the stages left, read with tolerance: what is not there, or of another kind than wanted, is None or empty.
 
-In: the finished stages' artifacts and plan.json of the workdir. Out: `Outputs`, which the sections of the page ask.
+In: the finished stages' artifacts and plan.json in its folder. Out: `Outputs`, which the sections of the page ask.
 The last stage of a run of hours must not fail because one figure is odd.
 """
 
@@ -32,7 +32,7 @@ class Outputs:
     @classmethod
     def read(cls, config: RunConfig, inputs: Inputs, *, examples: bool) -> Outputs:
         """Collect the stages' artifacts and the plan that was made before the run, if there is one."""
-        plan = _read_json(config.workdir / "plan.json")
+        plan = _read_json(config.folder / "plan.json")
         stages = {name: made for name, made in inputs.items() if name != "report"}
         return cls(config=config, stages=stages, plan=mapping(plan), examples=examples)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from trainwright.artifacts import sync_folder
+from trainwright.artifacts import Fence, sync_folder
 from trainwright.errors import TrainwrightError
 from trainwright.train.checkpoints import write_tensors
 from trainwright.train.engine import Engine
@@ -23,12 +23,13 @@ WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
 
 
-def write(engine: Engine, root: Path, step: int) -> None:
+def write(engine: Engine, root: Path, step: int, fence: Fence) -> None:
     """Write the weights of all ranks as one candidate; all ranks must call this.
 
     Raises:
         TrainwrightError: a tensor is missing, empty or not finite; nothing is written then.
         WorkspaceFull: the disk is full.
+        RetryLater: another attempt has taken the fence; nothing is published.
     """
     is_first = engine.ranks.is_first
     tensors: dict[str, torch.Tensor] = {}
@@ -39,7 +40,7 @@ def write(engine: Engine, root: Path, step: int) -> None:
         network = engine.network
         _check(tensors, step)
         folder = root / f"step-{step}"
-        temporary = folder.with_name(folder.name + ".tmp")
+        temporary = folder.with_name(f"{folder.name}.{fence.owner}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         _write_config(network, temporary)
@@ -48,6 +49,7 @@ def write(engine: Engine, root: Path, step: int) -> None:
         else:
             write_tensors(temporary / ADAPTER, {peft_name(n): t for n, t in tensors.items()}, {"format": "pt"})
         sync_folder(temporary)
+        fence.check()
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
         sync_folder(root)

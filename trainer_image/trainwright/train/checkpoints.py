@@ -2,7 +2,7 @@
 
 Each rank writes one safetensors file with what it owns: the slices of fp32 masters and of Adam's moments. A header
 says which part of which parameter a slice is, so any number of ranks under any ZeRO stage can read it. manifest.json
-holds sizes, hashes and the training's own state. All is written into step-N.tmp, synced and renamed: the rename
+holds sizes, hashes and the training's own state. All is written into step-N.OWNER.tmp, synced and renamed: the rename
 commits it. The newest checkpoint that verifies wins; there is no pointer that could name a torn one, and nothing is
 ever a pickle.
 """
@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from trainwright.artifacts import sync_folder, write_json
+from trainwright.artifacts import Fence, sync_folder, write_json
 from trainwright.errors import BadInput, WorkspaceFull
 from trainwright.train.engine import MOMENTS, Engine
 
@@ -49,15 +49,16 @@ class Checkpoint:
         return state
 
 
-def save(engine: Engine, root: Path, step: int, state: Mapping[str, Any]) -> None:
+def save(engine: Engine, root: Path, step: int, state: Mapping[str, Any], fence: Fence) -> None:
     """Write a checkpoint of all ranks; when this returns it is complete and durable.
 
     Raises:
         WorkspaceFull: the disk is full; what was written of this checkpoint is removed, earlier ones stay as they are.
+        RetryLater: another attempt has taken the fence; nothing is published.
     """
     ranks = engine.ranks
     folder = root / f"step-{step}"
-    temporary = folder.with_name(folder.name + ".tmp")
+    temporary = folder.with_name(f"{folder.name}.{fence.owner}.tmp")
     if ranks.is_first:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -67,6 +68,7 @@ def save(engine: Engine, root: Path, step: int, state: Mapping[str, Any]) -> Non
     write_tensors(file, tensors, {"index": json.dumps(index)})
     hashes = ranks.gather({file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)}})
     if ranks.is_first:
+        fence.check()
         files = {name: facts for part in hashes for name, facts in part.items()}
         manifest = {"format": FORMAT, "step": step, "adamStep": engine.adam_step, "files": files, "state": dict(state)}
         with _room_for(temporary / MANIFEST, 1 << 20):

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 
 from trainwright.api import Spec
+from trainwright.artifacts import Fence
 from trainwright.errors import NonFinite, Stopped
 from trainwright.formats.tokens import TokenShards
-from trainwright.progress import Progress
+from trainwright.progress import Heart, Progress
 from trainwright.train import candidates, checkpoints
 from trainwright.train.batches import Batch, micro_batches
 from trainwright.train.engine import Engine
@@ -64,6 +65,7 @@ class Loop:
     output: Path
     records: Records
     stop: StopRequest
+    fence: Fence
     state: State
     _saved_step: int = -1
     _saved_at: float = 0.0
@@ -74,6 +76,7 @@ class Loop:
 
         Raises:
             Stopped: on request, after a checkpoint.
+        RetryLater: another attempt works in the same folder; this one writes nothing more.
             NonFinite: a loss or gradient is NaN or infinite; that step was not applied.
         """
         self._saved_step, self._saved_at = self.state.step, time.monotonic()
@@ -108,9 +111,11 @@ class Loop:
         if not outcome.applied:
             raise self._non_finite("the gradient", step, batches)
         seconds = time.monotonic() - started
-        self.state.step = step
+        self.state.step = Heart.step = step
         self.state.tokens += tokens
         self.state.seconds += seconds
+        if self.ranks.is_first:
+            self.fence.check()
         self.records.step(
             step=step,
             loss=loss,
@@ -152,11 +157,11 @@ class Loop:
         """Validate the weights as they are; after a step they become a candidate."""
         if not self.validation:
             if self.state.step:
-                candidates.write(self.engine, self.output / "candidates", self.state.step)
+                candidates.write(self.engine, self.output / "candidates", self.state.step, self.fence)
             return
         validation = Validation(step=self.state.step, loss=validation_loss(self.engine, self.validation))
         if validation.step:
-            candidates.write(self.engine, self.output / "candidates", validation.step)
+            candidates.write(self.engine, self.output / "candidates", validation.step, self.fence)
         self.state.validations.append(validation)
         self.records.validation(validation)
         if self.ranks.is_first:
@@ -178,7 +183,7 @@ class Loop:
         """Write a checkpoint of this step, then let older ones and lost candidates go."""
         started = time.monotonic()
         self.records.sync()
-        checkpoints.save(self.engine, self.output / "checkpoints", self.state.step, self._as_json())
+        checkpoints.save(self.engine, self.output / "checkpoints", self.state.step, self._as_json(), self.fence)
         if self.ranks.is_first:
             checkpoints.prune(self.output / "checkpoints", self.spec.checkpoint.keep)
             candidates.prune(self.output / "candidates", self.kept())

@@ -10,19 +10,21 @@ from typing import Any
 import torch
 
 from trainwright import storage
-from trainwright.artifacts import Inputs
+from trainwright.artifacts import Fence, Inputs, Owner
 from trainwright.contract import Report, RunConfig
 from trainwright.errors import BadInput, PreflightFailed
 from trainwright.formats.tokens import TokenShards
+from trainwright.plan.memory import Layout
 from trainwright.train import attention, checkpoints, preflight, ranks
 from trainwright.train.checkpoints import Checkpoint, Reader
+from trainwright.train.devices import layout_of
 from trainwright.train.engine import Engine
 from trainwright.train.judgement import Validation, patience_after, ranked
 from trainwright.train.loop import Loop, State
 from trainwright.train.network import Network, make_network
 from trainwright.train.rate import Rate
 from trainwright.train.records import Records
-from trainwright.train.settings import Settings, cpu_micro_batch, settle
+from trainwright.train.settings import Settings, settle
 from trainwright.train.validation import validation_batches
 
 LOG = logging.getLogger(__name__)
@@ -55,12 +57,13 @@ def _loop(config: RunConfig, inputs: Inputs, output: Path, me: ranks.Ranks, stop
     model_folder = inputs["weights"].folder / "model"
     if me.is_first:
         preflight.check_model(model_folder, tokens / "tokenizer", shards, scratch=scratch)
+    laid_out = layout_of(config, inputs, shards, me)
     settings = settle(
         spec,
         targets_per_pack=shards.targets_per_pack,
         tokens=shards.token_count,
         sequence_length=shards.sequence_length,
-        micro_batch=cpu_micro_batch(shards.sequence_length),
+        micro_batch=laid_out.micro_batch,
     )
     network = make_network(spec, model_folder, scratch=scratch, vocabulary_size=shards.vocabulary_size)
     if me.is_first:
@@ -69,7 +72,7 @@ def _loop(config: RunConfig, inputs: Inputs, output: Path, me: ranks.Ranks, stop
     state = State()
     if found is not None:
         settings, state = _resumed(settings, found, is_own=found.folder.parent == output / "checkpoints")
-    engine = _engine(config, network, me, settings, found)
+    engine = _engine(config, network, me, laid_out, found)
     records = Records(folder=output, writes=me.is_first)
     records.cut_back(state.step, state.validations)
     return Loop(
@@ -82,6 +85,7 @@ def _loop(config: RunConfig, inputs: Inputs, output: Path, me: ranks.Ranks, stop
         output=output,
         records=records,
         stop=stop,
+        fence=Fence(folder=output, owner=Owner.of(config)),
         state=state,
     )
 
@@ -138,22 +142,21 @@ def _resumed(settings: Settings, found: Checkpoint, *, is_own: bool) -> tuple[Se
     return replace(settings, rate=rate, order=order), state
 
 
-def _engine(
-    config: RunConfig, network: Network, me: ranks.Ranks, settings: Settings, found: Checkpoint | None
-) -> Engine:
+def _engine(config: RunConfig, network: Network, me: ranks.Ranks, laid_out: Layout, found: Checkpoint | None) -> Engine:
     """The engine with its fp32 masters: those of the checkpoint, else what was drawn before it was rounded."""
-    zero_stage = config.spec.cluster.zero_stage
     reader = Reader(found) if found is not None else None
     if reader is not None:
         reader.load_weights(dict(network.trainable()))
+    if laid_out.checkpointing:
+        network.module.gradient_checkpointing_enable({"use_reentrant": False})
     attention.use_for(network.module, network.dtype, me.device)
     drawn = {n: p.detach().clone() for n, p in network.trainable() if p.dtype == torch.float32 != network.dtype}
     engine = Engine(
         network,
         config.spec.training,
         me,
-        zero_stage=1 if zero_stage is None else zero_stage,
-        micro_batch=settings.micro_batch,
+        zero_stage=laid_out.zero_stage,
+        micro_batch=laid_out.micro_batch,
     )
     if reader is not None and found is not None:
         reader.load_optimizer(engine, float(found.manifest["adamStep"]))

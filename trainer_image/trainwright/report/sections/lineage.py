@@ -35,7 +35,7 @@ def lineage(outputs: Outputs) -> dict[str, Any]:
 def _output(outputs: Outputs) -> str:
     """Where the result is delivered to."""
     wanted = outputs.config.spec.output
-    return str(wanted.uri) if wanted else str(outputs.config.workdir / "model")
+    return str(wanted.uri) if wanted else str(outputs.config.folder / "model")
 
 
 def _digests(outputs: Outputs) -> list[tuple[str, str]]:
