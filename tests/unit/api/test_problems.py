@@ -94,7 +94,7 @@ BAD = {
     ),
     "  evaluation: {gates: [{metric: bleu}]}": "7: spec.evaluation.gates[0]: give min, max or both",
     "  evaluation: {gates: [{metric: loss, max: 2}, {metric: loss, max: 3}]}": (
-        "7: spec.evaluation.gates: metric loss stands twice"
+        "7: spec.evaluation.gates[1]: metric loss stands twice"
     ),
     "  evaluation: {probes: [{prompt: a}]}": "7: spec.evaluation.probes[0].contains: required, and absent",
     "  evaluation: {probes: [{prompt: '', contains: a}]}": (
@@ -109,6 +109,20 @@ BAD = {
     ),
     "  cluster: {stages: {train: {resources: {cpu: 1.5}}}}": (
         "7: spec.cluster.stages.train.resources.cpu: 1.5 must be a quantity such as 8, 500m, 64Gi, 1.5Ti"
+    ),
+    "  evaluation: {gates: [{max: 2}]}": "7: spec.evaluation.gates[0].metric: required, and absent",
+    "  cluster: {labels: {a: }}": (
+        "7: spec.cluster.labels.a: has no value; remove the line, or write {} for a group of defaults"
+    ),
+    "  cluster: {labels: {'': a}}": '7: spec.cluster.labels: the key "" must be at least 1 characters long, is 0',
+    "  cluster: {gpuResource: gpu}": (
+        "7: spec.cluster.gpuResource: 'gpu' is no name of an extended resource: write PREFIX/NAME as in nvidia.com/gpu"
+    ),
+    "  cluster: {stages: {train: {resources: {cpu: yes}}}}": (
+        "7: spec.cluster.stages.train.resources.cpu: true must be a quantity such as 8, 500m, 64Gi, 1.5Ti"
+    ),
+    "status: {phase: 3, fase: Pending}": (
+        "7: status.fase: unknown field; leave the status out: the operator writes it"
     ),
     "  cluster: {labels: {-x: a}}": (
         "7: spec.cluster.labels: '-x' is no label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.'"
@@ -209,6 +223,40 @@ def test_a_name_that_jobs_can_have_is_taken(name: str) -> None:
     assert api.problems(BASE.replace("name: run", f"name: {name}")) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("nam: run", "metadata.nam: unknown field; did you mean name?"),
+        ("labels: {-x: a}", "metadata.labels: '-x' is no label key"),
+        ("labels: {a..b/x: a}", "metadata.labels: 'a..b/x' is no label key"),
+        ("labels: {x: -a}", "metadata.labels.x: '-a' is no label value"),
+        ("labels: {x: 3}", "metadata.labels.x: must be text, is 3"),
+        ("annotations: {x y: a}", "metadata.annotations: 'x y' is no label key"),
+        ("labels: {x: }", "metadata.labels.x: has no value"),
+        ("finalizers: 3", "metadata.finalizers: must be a list, is 3"),
+        ("creationTimestamp: today", "metadata.creationTimestamp: 'today' is no time"),
+    ],
+)
+def test_metadata_that_the_api_server_refuses_is_refused(given: str, told: str) -> None:
+    problems = [str(problem) for problem in api.problems(BASE.replace("{name: run}", f"{{name: run, {given}}}"))]
+    assert len(problems) == 1
+    assert problems[0].startswith(f"3: {told}")
+
+
+def test_a_name_without_a_value_is_missing() -> None:
+    (problem,) = api.problems(BASE.replace("name: run", "name: null"))
+    assert str(problem) == "3: metadata.name: required, and absent"
+
+
+def test_metadata_that_the_api_server_writes_is_taken() -> None:
+    written = (
+        "{name: run, namespace: team-a, uid: 1-2, generation: 3, resourceVersion: '7', creationTimestamp: null,"
+        " labels: {A.b_c: '', example.com/x: one}, annotations: {Example.com/x: any text}, finalizers: [a/b],"
+        " ownerReferences: [{kind: Job}], managedFields: [{manager: kubectl}]}"
+    )
+    assert api.problems(BASE.replace("{name: run}", written)) == []
+
+
 def test_a_problem_carries_its_parts() -> None:
     (problem,) = api.problems(BASE + "  cluster:\n    nodes: 0\n")
     assert (problem.line, problem.field, problem.rule, problem.value) == (8, "spec.cluster.nodes", "bounds", "0")
@@ -303,6 +351,12 @@ def test_load_run_tells_all_problems_in_one_error(tmp_path: Path) -> None:
         f"  {file}:8: spec.suspend: must be true or false, is 3"
     )
     assert caught.value.exit_code == 2
+
+
+def test_a_run_read_back_from_the_api_server_is_loaded_without_its_status(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(f"{BASE}status: {{phase: 3}}\n", "utf-8")
+    assert api.load_run(file).status is None
 
 
 def test_load_run_refuses_what_it_cannot_read(tmp_path: Path) -> None:

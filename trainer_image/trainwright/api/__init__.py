@@ -10,6 +10,7 @@ from trainwright.api.cluster import Cluster, Resources, StageSettings, Weaviate,
 from trainwright.api.data import Audit, Columns, Data, Source, Split
 from trainwright.api.evaluation import Evaluation, Gate, Generate, Output, Probe
 from trainwright.api.load import load_run, load_runs, read_text
+from trainwright.api.metadata import Metadata
 from trainwright.api.model import Model, Scratch, Tokenizer
 from trainwright.api.not_built import NOT_BUILT, unbuilt
 from trainwright.api.prepare import (
@@ -23,7 +24,7 @@ from trainwright.api.prepare import (
     RareWords,
     Relevance,
 )
-from trainwright.api.run import API_VERSION, KIND, Metadata, Spec, TrainingRun, resolve
+from trainwright.api.run import API_VERSION, KIND, Spec, TrainingRun, resolve
 from trainwright.api.spec_rules import FIXED
 from trainwright.api.status import Status
 from trainwright.api.training import Checkpoint, EarlyStopping, Lora, Training

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from trainwright.api.rules import ApiModel, Rule, count, has, keyed
 from trainwright.api.scalars import (
+    NO_BLANK,
     Annotations,
     Duration,
     ImageRef,
@@ -17,6 +18,7 @@ from trainwright.api.scalars import (
     ObjectName,
     OutputUri,
     Quantity,
+    ResourceName,
     Seconds,
     WebUrl,
     text_like,
@@ -164,7 +166,7 @@ class Credential(ApiModel):
         str,
         *text_like(
             "prefix",
-            r"(hf|s3|gs|az|https)://[^\s]*",
+            rf"(hf|s3|gs|az|https)://{NO_BLANK}*",
             "is no prefix of a URI: hf://, s3://, gs://, az:// or https://",
             1024,
             kind="prefix of a URI",
@@ -224,7 +226,7 @@ class Cluster(ApiModel):
     """Pods of the training gang, one per node."""
     gpus_per_node: Annotated[int, Field(ge=0, le=16)] = 0
     """GPUs of each; 0 trains on CPU."""
-    gpu_resource: Annotated[str, Field(min_length=1, max_length=253)] = "nvidia.com/gpu"
+    gpu_resource: ResourceName = "nvidia.com/gpu"
     """Name of the extended resource."""
     network: Literal["tcp", "efa", "infiniband", "gke"] = "tcp"
     """How gradients travel. All but tcp are manifests that no hardware here has tried; infiniband needs a namespace

@@ -12,7 +12,7 @@ from trainwright.api.scalars import OutputUri, StepCount
 
 def _is_on_scale(gate: Json) -> bool:
     limits = [gate[name] for name in ("min", "max") if has(gate, name)]
-    return gate.get("metric") in ("loss", "perplexity") or all(0 <= limit <= 1 for limit in limits)
+    return gate["metric"] in ("loss", "perplexity") or all(0 <= limit <= 1 for limit in limits)
 
 
 class Gate(ApiModel):

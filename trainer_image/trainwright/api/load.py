@@ -36,7 +36,9 @@ def load_runs(path: Path) -> list[TrainingRun]:
         raise InvalidSpec(f"{path} has {number}:\n{listed}", hint=f"trainwright validate {path} checks it again")
     values = [document.value for document in read_documents(text)]
     return [
-        TrainingRun.model_validate(value) for value in values if isinstance(value, dict) and value.get("kind") == KIND
+        TrainingRun.model_validate({**value, "status": None})
+        for value in values
+        if isinstance(value, dict) and value.get("kind") == KIND
     ]
 
 

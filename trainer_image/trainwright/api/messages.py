@@ -14,6 +14,8 @@ from trainwright.api.run import Spec, TrainingRun
 from trainwright.api.walk import fields, leads_on, model_at, paths_to
 from trainwright.api.yaml_loader import Path
 
+# How pydantic ends the location of an error about a map's key.
+_KEY = "[key]"
 _TYPES = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -41,40 +43,49 @@ _LENGTHS = {
 
 def in_words(error: Mapping[str, Any], value: Json) -> tuple[Path, str, str, str]:
     """Turn one error of pydantic about a TrainingRun into (path, rule, message, hint)."""
+    path = _path(error["loc"], value, ends_outside=error["type"] == "missing")
+    if error["loc"][-1:] == (_KEY,) and path[-1:] != (_KEY,):
+        rule, message, hint = _words(error, path)
+        return path[:-1], rule, f"the key {_shown(path[-1])} {message}", hint
+    if "index" in (error.get("ctx") or {}):
+        path = (*path, error["ctx"]["index"])
+    return path, *_words(error, path)
+
+
+def _words(error: Mapping[str, Any], path: Path) -> tuple[str, str, str]:
     kind, context, given = error["type"], error.get("ctx") or {}, error.get("input")
-    path = _path(error["loc"], value, ends_outside=kind == "missing")
     if kind == "rule":
         rule = context["rule"]
-        shown = "" if isinstance(given, dict | list) else f"{given} " if not isinstance(given, str) else f"'{given}' "
-        return path, rule, f"{shown}{context['message']}", _local_uri(given) if rule in ("uri", "output-uri") else ""
+        quoted = f"'{given}'" if isinstance(given, str) else _shown(given)
+        shown = "" if isinstance(given, dict | list) else f"{quoted} "
+        return rule, f"{shown}{context['message']}", _local_uri(given) if rule in ("uri", "output-uri") else ""
     if kind == "extra_forbidden":
-        return path, "unknown", "unknown field", _where_it_belongs(path)
+        return "unknown", "unknown field", _where_it_belongs(path)
     if kind == "missing":
-        return path, "required", "required, and absent", ""
+        return "required", "required, and absent", ""
     if kind == "literal_error":
-        return path, "enum", *_one_of(context["expected"], given)
+        return "enum", *_one_of(context["expected"], given)
     if kind in _TYPES:
-        return path, "type", f"must be {_TYPES[kind]}, is {_shown(given)}", ""
+        return "type", f"must be {_TYPES[kind]}, is {_shown(given)}", ""
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return path, "bounds", f"must be {words} {_number(context[bound])}, is {_shown(given)}", ""
+        return "bounds", f"must be {words} {_number(context[bound])}, is {_shown(given)}", ""
     if kind in _LENGTHS:
         words, bound, unit = _LENGTHS[kind]
         length = context.get("actual_length", len(given) if isinstance(given, str) else 0)
-        return path, "length", f"must be {words} {_number(context[bound])} {unit}, is {_number(length)}", ""
-    return path, kind, f"{error['msg'].replace('Input should be', 'must be')}, is {_shown(given)}", ""
+        return "length", f"must be {words} {_number(context[bound])} {unit}, is {_number(length)}", ""
+    return kind, f"{error['msg'].replace('Input should be', 'must be')}, is {_shown(given)}", ""
 
 
 def _path(location: tuple[Any, ...], value: Any, *, ends_outside: bool) -> Path:
     """Keep those parts of pydantic's location that lead through the value; its own names of unions and keys do not."""
     path: list[str | int] = []
-    for part in location:
+    inside, outside = (location[:-1], location[-1:]) if ends_outside else (location, ())
+    for part in inside:
         if leads_on(value, part):
             path.append(part)
             value = value[part]
-    if ends_outside:
-        path.append(location[-1])
-    return tuple(path)
+    return (*path, *outside)
 
 
 def _local_uri(given: Any) -> str:

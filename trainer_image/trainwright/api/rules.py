@@ -99,7 +99,7 @@ def keyed(key: str) -> tuple[Any, Any]:
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise PydanticCustomError(
-                    "rule", "{message}", {"rule": "twice", "message": f"{key} {name} stands twice"}
+                    "rule", "{message}", {"rule": "twice", "message": f"{key} {name} stands twice", "index": index}
                 )
         return items
 

@@ -9,9 +9,10 @@ from pydantic import Field
 from trainwright.api.cluster import Cluster
 from trainwright.api.data import Data
 from trainwright.api.evaluation import Evaluation, Output
+from trainwright.api.metadata import Metadata
 from trainwright.api.model import Model
 from trainwright.api.rules import ApiModel, Rule, UpdateRule
-from trainwright.api.scalars import NAME_MESSAGE, NAME_PATTERN, Seconds, text_like
+from trainwright.api.scalars import Seconds
 from trainwright.api.spec_rules import RULES, UPDATE_RULES
 from trainwright.api.status import Status
 from trainwright.api.training import Checkpoint, Training
@@ -83,21 +84,6 @@ class Spec(ApiModel):
     @property
     def _is_from_scratch(self) -> bool:
         return self.model is not None and self.model.scratch is not None
-
-
-class Metadata(ApiModel):
-    """The part of metav1.ObjectMeta that a file may give; the rest is the API server's and ignored."""
-
-    model_config = {**ApiModel.model_config, "extra": "ignore"}
-
-    name: Annotated[str, *text_like("name", NAME_PATTERN, NAME_MESSAGE, 253, kind="name")]
-    """The run's name: 1 to 40 characters of a-z, 0-9 and '-', beginning with a letter."""
-    namespace: str | None = None
-    """Its namespace; ignored on one machine."""
-    labels: dict[str, str] = {}
-    """Ignored on one machine."""
-    annotations: dict[str, str] = {}
-    """Ignored on one machine."""
 
 
 class TrainingRun(ApiModel):

@@ -17,11 +17,17 @@ NAME_MESSAGE = (
     "must be 1 to 40 characters of a-z, 0-9 and '-', begin with a letter and end with a letter or digit:"
     " Jobs and Services are named after it"
 )
-LABEL_KEY_PATTERN = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+DNS_PATTERN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+LABEL_NAME_PATTERN = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_KEY_PATTERN = rf"({DNS_PATTERN}/)?{LABEL_NAME_PATTERN}"
+LABEL_KEY_LENGTH = 317
 QUANTITY_PATTERN = r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?"
 KIND_OF_VALUE = "x-kind"
 """Key in a JSON schema under which documentation finds what to call a value; it is no part of the CRD."""
 LOCAL_PATTERN = r"(file:|\.)[^\n]*"
+# What a blank is differs between RE2 and Python, so it is spelt out: controls, space and the no-break space.
+_BLANKS = r"\x00-\x20\x7f-\xa0"
+NO_BLANK = f"[^{_BLANKS}]"
 
 
 def text_like(
@@ -82,7 +88,7 @@ def _check_label_keys(value: Mapping[str, str]) -> Mapping[str, str]:
 def _check_quantity(value: Any) -> int | str:
     if isinstance(value, str) and len(value) <= 32 and re.fullmatch(QUANTITY_PATTERN, value):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
         return value
     raise broken("quantity", QUANTITY_MESSAGE)
 
@@ -93,7 +99,7 @@ _LABEL_KEYS: dict[str, Any] = {
     KIND_OF_VALUE: "map of labels",
     "x-kubernetes-validations": [
         {
-            "rule": f"self.all(k, k.matches({cel_text(f'^({LABEL_KEY_PATTERN})$')}))",
+            "rule": f"self.all(k, k.size() <= {LABEL_KEY_LENGTH} && k.matches({cel_text(f'^({LABEL_KEY_PATTERN})$')}))",
             "message": f"a key {LABEL_KEY_MESSAGE}",
             "reason": "FieldValueForbidden",
         }
@@ -117,7 +123,7 @@ Uri = Annotated[
     str,
     *text_like(
         "uri",
-        r"(hf|s3|gs|az|https|pvc|pkg)://[^\s/][^\s]*|file:///[^\s]*|\.{1,2}/[^\s]*",
+        rf"(hf|s3|gs|az|https|pvc|pkg)://[^{_BLANKS}/]{NO_BLANK}*|file:///{NO_BLANK}*|\.{{1,2}}/{NO_BLANK}*",
         "is no URI we read: write hf://ORG/NAME[@REVISION][/PATH], s3://BUCKET/PATH, gs://, az://, https://,"
         " pvc://CLAIM/PATH, pkg://PYTHON_PACKAGE/PATH, file:///PATH or ./PATH",
         1024,
@@ -130,7 +136,7 @@ OutputUri = Annotated[
     str,
     *text_like(
         "output-uri",
-        r"(s3|gs|az|pvc)://[^\s/][^\s]*|file:///[^\s]*|\.{1,2}/[^\s]*",
+        rf"(s3|gs|az|pvc)://[^{_BLANKS}/]{NO_BLANK}*|file:///{NO_BLANK}*|\.{{1,2}}/{NO_BLANK}*",
         "is no place we write to: use s3://BUCKET/PREFIX, gs://, az://, pvc://CLAIM/PATH, file:///PATH or ./PATH",
         1024,
         cluster_message="is a path on one machine, which pods cannot see: use s3://, gs://, az:// or pvc://CLAIM/PATH",
@@ -141,7 +147,7 @@ ImageRef = Annotated[
     str,
     *text_like(
         "image",
-        r"[a-zA-Z0-9][^\s]*",
+        rf"[a-zA-Z0-9]{NO_BLANK}*",
         "is no image reference: write registry/name:tag or registry/name@sha256:…",
         512,
         kind="image reference",
@@ -162,10 +168,20 @@ ObjectName = Annotated[
     str,
     *text_like(
         "object-name",
-        r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        DNS_PATTERN,
         "is no name of a Kubernetes object: use a-z, 0-9, '-' and '.'",
         253,
         kind="name of an object",
+    ),
+]
+ResourceName = Annotated[
+    str,
+    *text_like(
+        "resource-name",
+        rf"{DNS_PATTERN}/{LABEL_NAME_PATTERN}",
+        "is no name of an extended resource: write PREFIX/NAME as in nvidia.com/gpu",
+        253,
+        kind="name of a resource",
     ),
 ]
 LabelValue = Annotated[
@@ -180,9 +196,9 @@ LabelValue = Annotated[
     ),
 ]
 WebUrl = Annotated[
-    str, *text_like("url", r"https?://[^\s]+", "is no URL: write http(s)://HOST[:PORT]", 1024, kind="URL")
+    str, *text_like("url", rf"https?://{NO_BLANK}+", "is no URL: write http(s)://HOST[:PORT]", 1024, kind="URL")
 ]
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=LABEL_KEY_LENGTH)]
 Labels = Annotated[
     dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=_LABEL_KEYS), AfterValidator(_check_label_keys)
 ]

@@ -17,8 +17,12 @@ from pydantic import ValidationError
 from trainwright.api.messages import in_words
 from trainwright.api.rules import ApiModel, Json, without_nulls
 from trainwright.api.run import KIND, Spec, TrainingRun
-from trainwright.api.walk import dotted, fields, leads_on
+from trainwright.api.status import Status
+from trainwright.api.walk import dotted, fields, member_at, unknown_fields
 from trainwright.api.yaml_loader import Document, Path, read_documents
+
+_USERS: tuple[Path, ...] = (("spec",), ("metadata", "labels"), ("metadata", "annotations"))
+_NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +89,15 @@ def _problems_of_document(document: Document, *, cluster: bool) -> Iterator[Prob
     if not isinstance(document.value, dict):
         yield _problem(document, (), "type", "this is no TrainingRun: it holds no map of fields")
         return
-    yield from _empty_values(document.value.get("spec"), ("spec",), document)
-    yield from _shape_problems(document.value, document, cluster=cluster)
+    # The API server drops the status of what is applied, but first refuses names in it that it does not know.
+    for path in unknown_fields(Status, document.value.get("status"), ("status",)):
+        yield _problem(document, path, "unknown", "unknown field", hint="leave the status out: the operator writes it")
+    empty = [problem for path in _USERS for problem in _empty_values(member_at(document.value, path), path, document)]
+    said = {problem.field for problem in empty}
+    yield from empty
+    yield from (
+        problem for problem in _shape_problems(document.value, document, cluster=cluster) if problem.field not in said
+    )
 
 
 def _faults(document: Document) -> Iterator[Problem]:
@@ -155,8 +166,5 @@ def _problem(document: Document, path: Path, rule: str, message: str, *, hint: s
 
 
 def _value_at(value: Any, path: Path) -> str:
-    for name in path:
-        if not leads_on(value, name):
-            return ""
-        value = value[name]
-    return json.dumps(value, ensure_ascii=False, default=str)[:200]
+    found = member_at(value, path, absent=_NOTHING)
+    return "" if found is _NOTHING else json.dumps(found, ensure_ascii=False, default=str)[:200]

@@ -40,6 +40,22 @@ def paths_to(model: type[ApiModel], name: str, prefix: str = "spec") -> Iterator
             yield from paths_to(inner, name, f"{prefix}.{field}")
 
 
+def unknown_fields(
+    model: type[ApiModel], value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """Find the members of a JSON value that a model and the models in it do not know."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_fields(model, item, (*path, index))
+    known = fields(model)
+    for name, member in value.items() if isinstance(value, Mapping) else ():
+        inner = known.get(name)
+        if name not in known:
+            yield (*path, name)
+        elif inner is not None:
+            yield from unknown_fields(inner, member, (*path, name))
+
+
 def rules_of(model: type[ApiModel], path: str = "") -> Iterator[tuple[str, Rule | UpdateRule]]:
     """Give every rule of a model and of all models in it, each with the path of the object that it is about."""
     for rule in model.rules:
@@ -57,6 +73,15 @@ def leads_on(value: Any, name: str | int) -> bool:
     if isinstance(value, list):
         return isinstance(name, int) and 0 <= name < len(value)
     return isinstance(value, Mapping) and name in value
+
+
+def member_at(value: Any, path: tuple[str | int, ...], *, absent: Any = None) -> Any:
+    """Follow a path into a JSON value."""
+    for name in path:
+        if not leads_on(value, name):
+            return absent
+        value = value[name]
+    return value
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
