@@ -42,7 +42,7 @@ TRAINERS = {
     "bare_packed": "plain torch, our packs and loss, pure bf16",
     "plain_padded": "plain torch, padded batches of 8, pure bf16",
     "hf_padded": "HF Trainer, padded batches of 8, pure bf16",
-    "trl_packed": "TRL SFTTrainer, packing, pure bf16",
+    "trl_packed": "TRL SFTTrainer, packing, one pack at a time, pure bf16",
 }
 
 
