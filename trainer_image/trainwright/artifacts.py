@@ -143,8 +143,8 @@ def begin(workdir: Path, stage: Stage, key: str, owner: Owner = Owner(), *, anew
 def _clear(stage_folder: Path, owner: Owner) -> None:
     """Remove the folders of this run's attempts up to this one: none of them may finish any more."""
     for path in stage_folder.glob(f".*-{owner.run}-*"):
-        attempt = path.name.rpartition("-")[2]
-        if attempt.isdigit() and int(attempt) <= owner.attempt:
+        run, _, attempt = path.name.partition("-")[2].rpartition("-")
+        if run == owner.run and attempt.isdigit() and int(attempt) <= owner.attempt:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ from trainwright.contract import RunConfig
 
 from trainwright_operator import names
 from trainwright_operator.manifests.owner import Manifest, Owner
-from trainwright_operator.manifests.pod import MOUNTS, WORKSPACE, claims_of
+from trainwright_operator.manifests.pod import MOUNTS, WORKSPACE, claims_of, workspace_claim
 
 WORKSPACE_BYTES = "20Gi"
 """Size of the run's own claim where none is given: data, tokens, three checkpoints and the export of a small model."""
@@ -46,6 +46,7 @@ def _run_config(owner: Owner, certificate: str | None) -> Manifest:
         name=owner.name,
         spec=resolve(owner.spec),
         workdir=Path(WORKSPACE),
+        workdir_uri=f"pvc://{workspace_claim(owner)}",
         run_folder=Path(WORKSPACE) / "runs" / owner.uid,
         base_folder=Path(WORKSPACE),
         mounts={claim: Path(MOUNTS) / claim for claim in claims_of(owner.spec)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trainwright.artifacts import Fence, Owner
 from trainwright.contract import PodReport
 
 from tests.local.run.conftest import Command, rows, write_jsonl, write_run
@@ -61,6 +63,21 @@ def run(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fini
         reports["finish"] = well(space, "finish-1", FINISH)
         source.parent.joinpath("away").rename(source.parent / "rows.jsonl")
         yield Finished(space=space, reports=reports, server=server)
+
+
+@pytest.fixture(scope="module")
+def prepared(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose data pod is done; not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("prepared") / "run"
+    well(workspace(folder, source), "data-1", DATA)
+    return folder
+
+
+def copy_of(prepared: Path, folder: Path, source: Path) -> Workspace:
+    """The same run in another place."""
+    space = workspace(folder, source)
+    shutil.copytree(prepared / "workspace", folder / "workspace", dirs_exist_ok=True)
+    return space
 
 
 def well(space: Workspace, name: str, stages: str, attempt: int = 1) -> PodReport:
@@ -155,10 +172,9 @@ def test_nothing_half_made_is_left(run: Finished) -> None:
 
 
 def test_a_gang_that_lost_a_rank_goes_on_from_its_checkpoint_to_the_same_bits(
-    run: Finished, source: Path, tmp_path: Path
+    run: Finished, prepared: Path, source: Path, tmp_path: Path
 ) -> None:
-    space = workspace(tmp_path / "run", source)
-    well(space, "data-1", DATA)
+    space = copy_of(prepared, tmp_path / "run", source)
     first, second = space.start_gang()
     wait_for(lambda: any(space.output("train").glob("checkpoints/step-[3-9]/manifest.json")), first)
     os.kill(second.ranks()[0], signal.SIGKILL)
@@ -180,9 +196,8 @@ def test_a_gang_that_lost_a_rank_goes_on_from_its_checkpoint_to_the_same_bits(
     assert losses(space.output("train")) == losses(run.space.output("train"))
 
 
-def test_a_stopped_gang_writes_a_checkpoint_and_ends_with_75(source: Path, tmp_path: Path) -> None:
-    space = workspace(tmp_path / "run", source)
-    well(space, "data-1", DATA)
+def test_a_stopped_gang_writes_a_checkpoint_and_ends_with_75(prepared: Path, source: Path, tmp_path: Path) -> None:
+    space = copy_of(prepared, tmp_path / "run", source)
     pods = space.start_gang()
     wait_for(lambda: any(space.output("train").glob("checkpoints/step-*/manifest.json")), pods[0])
     pods[1].stop()
@@ -191,3 +206,40 @@ def test_a_stopped_gang_writes_a_checkpoint_and_ends_with_75(source: Path, tmp_p
         assert code == 75, pod.words()
         assert report.failure is not None
         assert report.failure.reason == "Stopped"
+
+
+def test_a_stale_attempt_stops_when_another_has_begun(prepared: Path, source: Path, tmp_path: Path) -> None:
+    space = copy_of(prepared, tmp_path / "run", source)
+    (stale,) = space.start_gang(nodes=1)
+    wait_for(lambda: any(space.output("train").glob("checkpoints/step-*/manifest.json")), stale)
+    Fence(folder=space.output("train"), owner=Owner(run=UID, attempt=2)).take()
+    steps = len(losses(space.output("train")))
+    code, report = stale.wait()
+    assert code == 3, stale.words()
+    assert report.failure is not None
+    assert report.failure.reason == "RetryLater"
+    assert len(losses(space.output("train"))) <= steps + 1
+    assert not (space.output("train") / "done.json").exists()
+
+
+def test_a_halved_micro_batch_trains_the_same_model(
+    run: Finished, prepared: Path, source: Path, tmp_path: Path
+) -> None:
+    space = copy_of(prepared, tmp_path / "run", source)
+    for pod in space.start_gang(TRAINWRIGHT_HALVINGS="5"):
+        code, _ = pod.wait()
+        assert code == 0, pod.words()
+    done = json.loads((space.output("train") / "done.json").read_text("utf-8"))
+    assert done["metrics"]["microBatch"] == 1
+    assert losses(space.output("train")) == pytest.approx(losses(run.space.output("train")), rel=1e-2)
+
+
+def test_preflight_refuses_tokens_that_are_broken(prepared: Path, source: Path, tmp_path: Path) -> None:
+    space = copy_of(prepared, tmp_path / "run", source)
+    shard = space.output("tokenize") / "train" / "part-00000" / "tokens.npy"
+    shard.write_bytes(shard.read_bytes()[:-64])
+    code, report = space.start("preflight-1", "preflight").wait()
+    assert code == 2
+    assert report.failure is not None
+    assert (report.failure.reason, report.failure.stage) == ("PreflightFailed", "train")
+    assert "part-00000" in report.failure.message
