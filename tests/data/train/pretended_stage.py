@@ -19,7 +19,7 @@ from trainwright import environment, stage_process
 from trainwright.artifacts import Inputs
 from trainwright.contract import Report, RunConfig
 from trainwright.errors import BadInput, NonFinite, Stopped
-from trainwright.progress import Progress
+from trainwright.progress import Heart, Progress
 
 HERE = environment.rank()
 
@@ -98,6 +98,8 @@ BEHAVIOURS: dict[str, Callable[[Path], None]] = {
 }
 
 if __name__ == "__main__":
+    if "STEP" in os.environ:
+        Heart.step = int(os.environ["STEP"])
     stage = types.ModuleType("trainwright.train")
     stage.run = run  # type: ignore[attr-defined]
     sys.modules["trainwright.train"] = stage

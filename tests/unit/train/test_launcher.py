@@ -17,8 +17,10 @@ import pytest
 from trainwright import artifacts, cgroup, environment, errors, launcher
 from trainwright.api import Spec
 from trainwright.artifacts import Artifact
+from trainwright.blame import Rank
 from trainwright.contract import STAGE, RunConfig
 from trainwright.errors import TrainwrightError
+from trainwright.progress import HEARTBEAT
 from trainwright.stage_process import Job
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +65,21 @@ def test_a_finished_stage_comes_back_as_its_artifact_with_the_facts_of_its_makin
     assert done["versions"]["python"]
     assert [line["done"] for line in lines if "done" in line] == [2]
     assert "words that are no JSON" in (workdir / "logs" / "train.log").read_text()
+
+
+def test_a_ranks_heartbeat_is_heard_and_goes_into_no_log(workdir: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    ranks: list[Rank] = []
+    output = artifacts.begin(workdir, STAGE["train"], "key")
+    launcher.run_stage(
+        workdir / "run.json",
+        Job(stage="train", key="key", output=str(output)),
+        variables={"BEHAVIOUR": "0:publish", "PYTHONPATH": str(ROOT / "trainer_image"), "STEP": "7"},
+        listener=launcher.Listener(on_line=lines.append, on_ranks=ranks.extend),
+    )
+    assert [(rank.number, rank.step) for rank in ranks] == [(0, 7)]
+    assert not [line for line in lines if HEARTBEAT in line]
+    assert HEARTBEAT not in (workdir / "logs" / "train.log").read_text()
 
 
 def test_the_attempt_counts_the_starts_under_one_key(workdir: Path) -> None:
