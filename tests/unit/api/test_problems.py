@@ -97,9 +97,7 @@ BAD = {
         "7: spec.evaluation.gates[1]: metric loss stands twice"
     ),
     "  evaluation: {probes: [{prompt: a}]}": "7: spec.evaluation.probes[0].contains: required, and absent",
-    "  evaluation: {probes: [{prompt: '', contains: a}]}": (
-        "7: spec.evaluation.probes[0].prompt: must be at least 1 characters long, is 0"
-    ),
+    "  evaluation: {probes: [{prompt: '', contains: a}]}": ("7: spec.evaluation.probes[0].prompt: must not be empty"),
     "  ttlSecondsAfterFinished: 60": (
         "7: spec.ttlSecondsAfterFinished: would delete the weights with the run: set output.uri,"
         " or a workspace that outlives it"
@@ -114,7 +112,7 @@ BAD = {
     "  cluster: {labels: {a: }}": (
         "7: spec.cluster.labels.a: has no value; remove the line, or write {} for a group of defaults"
     ),
-    "  cluster: {labels: {'': a}}": '7: spec.cluster.labels: the key "" must be at least 1 characters long, is 0',
+    "  cluster: {labels: {'': a}}": '7: spec.cluster.labels: the key "" must not be empty',
     "  cluster: {gpuResource: gpu}": (
         "7: spec.cluster.gpuResource: 'gpu' is no name of an extended resource: write PREFIX/NAME as in nvidia.com/gpu"
     ),
@@ -164,9 +162,14 @@ WHOLE = {
     ),
     "  model: {from: ./m, tokenizer: {}}\n" + DATA: "5: spec.model.tokenizer: give exactly one of from, train",
     "  model: {from: meta-llama/Llama-3.2-3B}\n" + DATA: (
-        f"5: spec.model.from: 'meta-llama/Llama-3.2-3B' {URI}; did you mean ./meta-llama/Llama-3.2-3B?"
+        f"5: spec.model.from: 'meta-llama/Llama-3.2-3B' {URI};"
+        " did you mean hf://meta-llama/Llama-3.2-3B or ./meta-llama/Llama-3.2-3B?"
     ),
-    MODEL + "  data: {sources: []}\n": "6: spec.data.sources: must be at least 1 entries long, is 0",
+    MODEL + "  data: {sources: []}\n": "6: spec.data.sources: must not be empty",
+    MODEL
+    + "  data: {sources: [{uri: ./a, columns: {messages: m, roles: {"
+    + ", ".join(f"r{n}: user" for n in range(17))
+    + "}}}]}\n": "6: spec.data.sources[0].columns.roles: must be at most 16 entries long, is 17",
     MODEL + "  data: {sources: {uri: ./a}}\n": '6: spec.data.sources: must be a list, is {"uri": "./a"}',
     MODEL + "  data: {sources: [{uri: /rows.jsonl}]}\n": (
         f"6: spec.data.sources[0].uri: '/rows.jsonl' {URI}; did you mean file:///rows.jsonl?"
@@ -290,6 +293,20 @@ def test_paths_of_one_machine_are_refused_on_a_cluster_only() -> None:
         f"6: spec.data.sources[0].uri: './rows.jsonl' {unseen} {read_from}",
         f"7: spec.output.uri: 'file:///models/run' {unseen} s3://, gs://, az:// or pvc://CLAIM/PATH",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "guess"),
+    [
+        ("me/chats", "did you mean hf://datasets/me/chats?"),
+        ("chats/day.jsonl", ""),
+        ("chats.jsonl", ""),
+        ("/data/chats", ""),
+    ],
+)
+def test_what_is_guessed_for_a_cluster_is_nothing_of_one_machine(source: str, guess: str) -> None:
+    text = f"{HEAD}  model: {{from: hf://me/model}}\n  data: {{sources: [{{uri: {source}}}]}}\n"
+    assert [problem.hint for problem in api.problems(text, cluster=True)] == [guess]
 
 
 def test_prepared_rows_that_would_be_lost_are_refused_on_a_cluster_only() -> None:

@@ -16,6 +16,8 @@ from trainwright.api.yaml_loader import Path
 
 # How pydantic ends the location of an error about a map's key.
 _KEY = "[key]"
+_REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9_.-]+(@[A-Za-z0-9_./-]+)?"
+_FILE = r"\.(jsonl?|csv|txt|parquet|ya?ml|gz|zst|gguf|safetensors)$"
 _TYPES = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -41,24 +43,24 @@ _LENGTHS = {
 }
 
 
-def in_words(error: Mapping[str, Any], value: Json) -> tuple[Path, str, str, str]:
+def in_words(error: Mapping[str, Any], value: Json, *, cluster: bool) -> tuple[Path, str, str, str]:
     """Turn one error of pydantic about a TrainingRun into (path, rule, message, hint)."""
     path = _path(error["loc"], value, ends_outside=error["type"] == "missing")
     if error["loc"][-1:] == (_KEY,) and path[-1:] != (_KEY,):
-        rule, message, hint = _words(error, path)
+        rule, message, hint = _words(error, path, cluster=cluster)
         return path[:-1], rule, f"the key {_shown(path[-1])} {message}", hint
     if "index" in (error.get("ctx") or {}):
         path = (*path, error["ctx"]["index"])
-    return path, *_words(error, path)
+    return path, *_words(error, path, cluster=cluster)
 
 
-def _words(error: Mapping[str, Any], path: Path) -> tuple[str, str, str]:
+def _words(error: Mapping[str, Any], path: Path, *, cluster: bool) -> tuple[str, str, str]:
     kind, context, given = error["type"], error.get("ctx") or {}, error.get("input")
     if kind == "rule":
         rule = context["rule"]
         quoted = f"'{given}'" if isinstance(given, str) else _shown(given)
         shown = "" if isinstance(given, dict | list) else f"{quoted} "
-        return rule, f"{shown}{context['message']}", _local_uri(given) if rule in ("uri", "output-uri") else ""
+        return rule, f"{shown}{context['message']}", _meant_uri(given, rule, path, cluster=cluster)
     if kind == "extra_forbidden":
         return "unknown", "unknown field", _where_it_belongs(path)
     if kind == "missing":
@@ -72,7 +74,9 @@ def _words(error: Mapping[str, Any], path: Path) -> tuple[str, str, str]:
         return "bounds", f"must be {words} {_number(context[bound])}, is {_shown(given)}", ""
     if kind in _LENGTHS:
         words, bound, unit = _LENGTHS[kind]
-        length = context.get("actual_length", len(given) if isinstance(given, str) else 0)
+        if context[bound] == 1 and words == "at least":
+            return "length", "must not be empty", ""
+        length = len(given) if isinstance(given, str | list | dict) else context["actual_length"]
         return "length", f"must be {words} {_number(context[bound])} {unit}, is {_number(length)}", ""
     return kind, f"{error['msg'].replace('Input should be', 'must be')}, is {_shown(given)}", ""
 
@@ -88,11 +92,16 @@ def _path(location: tuple[Any, ...], value: Any, *, ends_outside: bool) -> Path:
     return (*path, *outside)
 
 
-def _local_uri(given: Any) -> str:
-    """Guess the URI that was meant by a bare path."""
-    if not isinstance(given, str) or "://" in given or re.search(r"\s", given):
+def _meant_uri(given: Any, rule: str, path: Path, *, cluster: bool) -> str:
+    """Guess the URI that was meant by a bare path, or by a bare name of a repository."""
+    if rule not in ("uri", "output-uri") or not isinstance(given, str) or "://" in given or re.search(r"\s", given):
         return ""
-    return f"did you mean {'file://' if given.startswith('/') else './'}{given}?"
+    guesses = []
+    if rule == "uri" and re.fullmatch(_REPOSITORY, given) and not re.search(_FILE, given):
+        guesses.append(f"hf://{'datasets/' if 'sources' in path else ''}{given}")
+    if not cluster:
+        guesses.append(f"{'file://' if given.startswith('/') else './'}{given}")
+    return f"did you mean {' or '.join(guesses)}?" if guesses else ""
 
 
 def _where_it_belongs(path: Path) -> str:

@@ -100,7 +100,7 @@ _LABEL_KEYS: dict[str, Any] = {
     "x-kubernetes-validations": [
         {
             "rule": f"self.all(k, k.size() <= {LABEL_KEY_LENGTH} && k.matches({cel_text(f'^({LABEL_KEY_PATTERN})$')}))",
-            "message": f"a key {LABEL_KEY_MESSAGE}",
+            "message": f"one of the keys {LABEL_KEY_MESSAGE}",
             "reason": "FieldValueForbidden",
         }
     ],

@@ -123,7 +123,7 @@ def _shape_problems(value: Json, document: Document, *, cluster: bool) -> Iterat
         TrainingRun.model_validate(value, context={"cluster": cluster})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            path, rule, message, hint = in_words(detail, value)
+            path, rule, message, hint = in_words(detail, value, cluster=cluster)
             yield _problem(document, path, rule, message, hint=hint)
     yield from _broken_rules(TrainingRun, value, (), document, cluster=cluster)
 
