@@ -23,7 +23,8 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 
 class ApiError(Exception):
-    """The API server refused: `status` is the HTTP status, `reason` the machine's word, the message its sentence."""
+    """The API server refused: `status` is the HTTP status, `reason` the machine's word, the message its sentence, and
+    `causes` one object for each field at fault."""
 
     def __init__(self, status: int, body: bytes) -> None:
         try:
@@ -32,6 +33,7 @@ class ApiError(Exception):
             told = {}
         self.status = status
         self.reason: str = told.get("reason", "")
+        self.causes: list[Object] = (told.get("details") or {}).get("causes", [])
         super().__init__(told.get("message") or body.decode(errors="replace"))
 
 

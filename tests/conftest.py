@@ -2,7 +2,7 @@
 
 `needs("chromium")` and `needs("go")` give the program's path, `needs("root")` and `needs("package:NAME")` just require;
 `small_disk` needs root that may mount. With TRAINWRIGHT_REQUIRE=all (or a list of names) a missing thing fails the test
-instead of skipping it.
+instead of skipping it. `golden` compares with a kept text, or writes it with --update-golden.
 """
 
 from __future__ import annotations
@@ -21,7 +21,26 @@ import pytest
 from tests.chromium import find_chromium
 
 REQUIRE = "TRAINWRIGHT_REQUIRE"
+UPDATE_GOLDEN = "--update-golden"
 PREFIX = "needs "
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option under which golden texts are written anew instead of compared."""
+    parser.addoption(UPDATE_GOLDEN, action="store_true", help="write golden texts instead of comparing with them")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compares a text with a file that holds what it should be, or writes the file with --update-golden."""
+
+    def compare(file: Path, text: str) -> None:
+        if request.config.getoption(UPDATE_GOLDEN):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+        assert text == file.read_text("utf-8"), f"if {file.name} is to change: pytest {UPDATE_GOLDEN}, and look at it"
+
+    return compare
 
 
 @pytest.fixture(scope="session")
