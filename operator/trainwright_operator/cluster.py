@@ -25,7 +25,8 @@ from trainwright_operator.manifests.owner import Manifest
 
 MERGE, APPLY, JSON = "application/merge-patch+json", "application/apply-patch+yaml", "application/json"
 REQUEST_TIMEOUT_S = 30.0
-AT_A_TIME = 24
+AT_A_TIME = 8
+"""Requests under way at once; each connection holds a buffer of 128 KiB."""
 PLURALS = {
     "ConfigMap": "configmaps",
     "PersistentVolumeClaim": "persistentvolumeclaims",

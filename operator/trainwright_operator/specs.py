@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from trainwright.api import Spec, problems_of_object, unbuilt
 
 from trainwright_operator import names
 from trainwright_operator.observed import ObservedRun
 
 Read = tuple[Spec | None, tuple[str, ...]]
+KEPT = 64
+"""Specs in memory, those used last: a model takes 15 KB, and a thousand runs are mostly at rest."""
 
 
 class Specs:
-    """Remembers what it has read."""
+    """Remembers what it has read last."""
 
     def __init__(self) -> None:
-        self._read: dict[str, tuple[int, Read]] = {}
+        self._read: OrderedDict[tuple[str, int], Read] = OrderedDict()
 
     def of(self, run: ObservedRun) -> Read:
         """The spec of a run, or why there is none."""
-        generation, read = self._read.get(run.uid, (0, (None, ())))
-        if generation != run.generation:
-            read = _read(run)
-            self._read[run.uid] = (run.generation, read)
-        return read
-
-    def forget(self, uid: str) -> None:
-        """The run is gone."""
-        self._read.pop(uid, None)
+        key = (run.uid, run.generation)
+        if key not in self._read:
+            self._read[key] = _read(run)
+            if len(self._read) > KEPT:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return self._read[key]
 
 
 def _read(run: ObservedRun) -> Read:
