@@ -223,6 +223,13 @@ def test_the_order_of_lists_with_keys_is_no_change() -> None:
     assert api.problems_of_change({"data": {"sources": sources}}, {"data": {"sources": sources[::-1]}}) != []
 
 
+@pytest.mark.parametrize("wrong", [3, "a", [], [3]])
+def test_a_change_to_a_value_of_a_wrong_type_is_judged(wrong: object) -> None:
+    old = changed({"evaluation": {"gates": [{"metric": "loss", "max": 2.0}]}, "suspend": None})
+    for new in ({"cluster": wrong}, {"evaluation": wrong}, {"evaluation": {"gates": [wrong]}}):
+        assert api.problems_of_change(old, changed({"suspend": None, **new})) != []
+
+
 def test_every_rule_has_cases() -> None:
     assert CASES.keys() == RULES.keys()
     assert CHANGES.keys() == UPDATE_RULES.keys()

@@ -61,6 +61,10 @@ def test_a_byte_order_mark_and_foreign_line_ends_are_taken() -> None:
     assert read("\ufeffa: 1\r\nb: 2\r\n") == {"a": 1, "b": 2}
 
 
+def test_json_may_escape_any_character() -> None:
+    assert read(r'{"a": "\ud83d\ude42 \u00e9", "b": "\\ud83d\\ude42"}') == {"a": "🙂 é", "b": r"\ud83d\ude42"}
+
+
 def test_aliases_and_merges_are_followed() -> None:
     text = "base: &b {memory: 8Gi, cpu: 2}\nuse: {<<: *b, cpu: 4}\nmany: {<<: [*b, {gpus: 1}]}\n"
     value = read(text)

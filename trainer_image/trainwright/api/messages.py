@@ -48,7 +48,8 @@ def in_words(error: Mapping[str, Any], value: Json, *, cluster: bool) -> tuple[P
     path = _path(error["loc"], value, ends_outside=error["type"] == "missing")
     if error["loc"][-1:] == (_KEY,) and path[-1:] != (_KEY,):
         rule, message, hint = _words(error, path, cluster=cluster)
-        return path[:-1], rule, f"the key {_shown(path[-1])} {message}", hint
+        told = message if error["type"] == "rule" else f"the key {_shown(path[-1])} {message}"
+        return path[:-1], rule, told, hint
     if "index" in (error.get("ctx") or {}):
         path = (*path, error["ctx"]["index"])
     return path, *_words(error, path, cluster=cluster)

@@ -6,7 +6,6 @@ Each kind of text has one regular expression, used whole: `^(…)$` for the API 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
@@ -78,10 +77,9 @@ def cel_match(pattern: str, message: str, *, negated: bool = False) -> dict[str,
     }
 
 
-def _check_label_keys(value: Mapping[str, str]) -> Mapping[str, str]:
-    for key in value:
-        if not re.fullmatch(LABEL_KEY_PATTERN, key):
-            raise broken("label-key", f"'{key}' {LABEL_KEY_MESSAGE}")
+def _check_label_key(value: str) -> str:
+    if not re.fullmatch(LABEL_KEY_PATTERN, value):
+        raise broken("label-key", LABEL_KEY_MESSAGE)
     return value
 
 
@@ -198,14 +196,11 @@ LabelValue = Annotated[
 WebUrl = Annotated[
     str, *text_like("url", rf"https?://{NO_BLANK}+", "is no URL: write http(s)://HOST[:PORT]", 1024, kind="URL")
 ]
-LabelKey = Annotated[str, Field(min_length=1, max_length=LABEL_KEY_LENGTH)]
-Labels = Annotated[
-    dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=_LABEL_KEYS), AfterValidator(_check_label_keys)
-]
+LabelKey = Annotated[str, Field(min_length=1, max_length=LABEL_KEY_LENGTH), AfterValidator(_check_label_key)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=_LABEL_KEYS)]
 Annotations = Annotated[
     dict[LabelKey, Annotated[str, Field(max_length=4096)]],
     Field(max_length=32, json_schema_extra={**_LABEL_KEYS, KIND_OF_VALUE: "map of annotations"}),
-    AfterValidator(_check_label_keys),
 ]
 Quantity = Annotated[int | str, PlainValidator(_check_quantity), WithJsonSchema(_QUANTITY)]
 Share = Annotated[float, Field(ge=0, le=1)]

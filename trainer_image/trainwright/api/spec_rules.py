@@ -39,8 +39,17 @@ def _canonical(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         key = {"gates": "metric", "credentials": "prefix", "env": "name"}.get(name)
         items = [_canonical(item) for item in value]
-        return sorted(items, key=lambda item: str(item.get(key))) if key else items
+        return sorted(items, key=lambda item: _text_of(item, key)) if key else items
     return value
+
+
+def _text_of(item: Any, key: str) -> str:
+    return str(item.get(key)) if isinstance(item, Mapping) else ""
+
+
+def _workspace(spec: Json) -> Any:
+    cluster = spec.get("cluster")
+    return cluster.get("workspace") if isinstance(cluster, Mapping) else None
 
 
 def _fixed(name: str) -> UpdateRule:
@@ -121,9 +130,7 @@ UPDATE_RULES: tuple[UpdateRule, ...] = (
         cel="(has(oldSelf.cluster) && has(oldSelf.cluster.workspace)) == (has(self.cluster)"
         " && has(self.cluster.workspace)) && (!has(self.cluster) || !has(self.cluster.workspace)"
         " || self.cluster.workspace == oldSelf.cluster.workspace)",
-        holds=lambda old, new: _same(
-            (old.get("cluster") or {}).get("workspace"), (new.get("cluster") or {}).get("workspace")
-        ),
+        holds=lambda old, new: _same(_workspace(old), _workspace(new)),
         message="cannot change: finished stages are in it",
         field="cluster.workspace",
     ),

@@ -7,6 +7,7 @@ its value, the line of every path in it, and what is wrong with it as YAML. Noth
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _BASED = re.compile(r"([-+]?)0([bBxXoO]?)([0-9a-fA-F_]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 _TAGS = "tag:yaml.org,2002:"
 _BASES = {"b": 2, "x": 16, "o": 8, "": 8}
 
@@ -66,7 +68,7 @@ class _Broken(Exception):
 def read_documents(text: str) -> list[Document]:
     """Read all documents of a text. Where it is no YAML, the last document holds None and says why."""
     documents: list[Document] = []
-    reader = _Reader(text)
+    reader = _Reader(_join_surrogates(text) if text.lstrip().startswith("{") else text)
     try:
         documents.extend(reader.documents())
     except _Broken as broken:
@@ -77,6 +79,11 @@ def read_documents(text: str) -> list[Document]:
         line = mark.line + 1 if mark else 1
         return [*documents, Document(None, {}, [Fault(line, (), f"this is no YAML: {problem}")])]
     return documents
+
+
+def _join_surrogates(text: str) -> str:
+    """JSON writes what lies beyond 16 bits as two escapes, each of which is no character in YAML."""
+    return _SURROGATES.sub(lambda pair: pair[1] + json.loads(f'"{pair[2]}"'), text)
 
 
 @dataclass
