@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trainwright import api
 
 from testcluster.api import Api, ApiError, Object
-from tests.controlplane.crd.specs import run_of
+from tests.controlplane.bare_job import wait_until
+from tests.controlplane.crd.specs import run_of, spec_of
 
 STRICT = "fieldValidation=Strict"
 DRY = f"dryRun=All&{STRICT}"
-ONLY_PYTHON = ("empty", "yaml")
-"""What `trainwright validate` refuses and the API server takes: names without a value, and names that stand twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is said of a run: nothing if it is accepted, else a message and the fields at fault."""
+    """What is said of a run: nothing if it is accepted, else a message and the fields at fault.
 
-    message: str
-    fields: frozenset[str]
+    `is_only_strict`: the fault is nothing but names without a value, which the API server takes as absent.
+    """
+
+    message: str = ""
+    fields: frozenset[str] = frozenset()
+    is_only_strict: bool = False
 
     @property
     def is_accepted(self) -> bool:
@@ -50,44 +56,69 @@ class Server:
         """Judge a JSON merge patch of a spec."""
         return _verdict(lambda: self._client.patch(f"{self._runs}/{name}?{DRY}", {"spec": patch}))
 
-    def judge_change(self, name: str, spec: Object) -> Verdict:
-        """Judge another spec for a run that exists."""
-        return _verdict(lambda: self._replace(name, spec))
+    def judge_change(self, name: str, run: Object) -> Verdict:
+        """Judge a run in place of one that exists."""
+        return _verdict(lambda: self._replace(name, run))
 
-    def _replace(self, name: str, spec: Object) -> None:
-        metadata = self._client.get(f"{self._runs}/{name}")["metadata"]
-        run = run_of(spec, name=name, resourceVersion=metadata["resourceVersion"])
+    def _replace(self, name: str, run: Object) -> None:
+        version = self._client.get(f"{self._runs}/{name}")["metadata"]["resourceVersion"]
+        changed = {**run, "metadata": {**run["metadata"], "resourceVersion": version}}
         try:
-            self._client.call("PUT", f"{self._runs}/{name}?{DRY}", run)
+            self._client.call("PUT", f"{self._runs}/{name}?{DRY}", changed)
         except ApiError as error:
             if error.status != 409:
                 raise
             # An operator of another test wrote to the run meanwhile.
-            self._replace(name, spec)
+            self._replace(name, run)
 
 
-def judge_as_validate(run: Object, before: Mapping[str, Any] | None = None, *, text: str = "") -> Verdict:
+@contextlib.contextmanager
+def serving(client: Api) -> Iterator[Server]:
+    """Wait until TrainingRuns are served, and judge them in a namespace that is gone afterwards."""
+    name = f"crd-{uuid.uuid4().hex[:8]}"
+    client.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    server = Server(client, name)
+    wait_until(lambda: server.judge(run_of(spec_of(""))).is_accepted)
+    yield server
+    client.delete(f"/api/v1/namespaces/{name}")
+
+
+def judge_as_validate(run: Object, before: Mapping[str, Any] | None = None) -> Verdict:
     """Judge as `trainwright validate --cluster` does, and beside it a change of the spec from `before`."""
-    problems = api.problems(text, cluster=True) if text else api.problems_of_object(run)
-    if before is not None and isinstance(run["spec"], Mapping):
+    problems = api.problems(json.dumps(run), cluster=True)
+    if before is not None and isinstance(run.get("spec"), Mapping):
         problems += api.problems_of_change(before, run["spec"])
-    told = [problem for problem in problems if problem.rule not in ONLY_PYTHON]
     return Verdict(
-        message="\n".join(f"{problem} [{problem.rule}]" for problem in told),
-        fields=frozenset(problem.field for problem in told),
+        message="\n".join(f"{problem} [{problem.rule}]" for problem in problems),
+        fields=frozenset(plain(problem.field) for problem in problems),
+        is_only_strict={problem.rule for problem in problems} == {"empty"},
     )
+
+
+def difference(theirs: Verdict, ours: Verdict) -> str:
+    """Say what the API server (`theirs`) and `trainwright validate` (`ours`) do not see alike, if anything."""
+    alike = ours.is_accepted or ours.is_only_strict if theirs.is_accepted else not ours.is_accepted
+    # Of metadata we name the very label, the API server all labels.
+    fields = sorted(field for field in theirs.fields if field.startswith("spec"))
+    unnamed = [field for field in fields if not any(f"{field}.".startswith(f"{own}.") for own in ours.fields)]
+    if alike and not unnamed:
+        return ""
+    return f"API server: {theirs.message or 'accepted'}\nvalidate: {ours.message or 'accepted'}\nonly there: {unnamed}"
+
+
+def plain(field: str) -> str:
+    """Write a field without brackets: the API server has them around some keys of maps, too."""
+    return field.replace("[", ".").replace("]", "")
 
 
 def _verdict(ask: Callable[[], Any]) -> Verdict:
     try:
         ask()
     except ApiError as error:
-        fields = {_as_we_write(cause["field"]) for cause in error.causes}
-        fields |= set(re.findall(r'unknown field "([^"]*)"', str(error)))
+        # We look for doubles only in lists that are sound otherwise.
+        alone = len(error.causes) == 1
+        causes = [cause for cause in error.causes if alone or cause["reason"] != "FieldValueDuplicate"]
+        fields = {plain(cause["field"]) for cause in causes}
+        fields |= {plain(field) for field in re.findall(r'unknown field "([^"]*)"', str(error))}
         return Verdict(message=str(error), fields=frozenset(fields - {"<nil>"}))
-    return Verdict(message="", fields=frozenset())
-
-
-def _as_we_write(field: str) -> str:
-    """The members of a map are sometimes in brackets: labels[a] is labels.a."""
-    return re.sub(r"\[(?![0-9]+\])([^\]]*)\]", r".\1", field)
+    return Verdict()
