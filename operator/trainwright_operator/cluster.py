@@ -152,7 +152,9 @@ class Cluster:
         return next((s for s in schemas.values() if names.KIND in str(s.get("x-kubernetes-group-version-kind"))), {})
 
     async def _request(self, method: str, path: str, body: Any = None, content_type: str | None = None) -> Manifest:
-        headers = {"Accept": JSON} | ({"Content-Type": content_type} if content_type else {})
+        headers = {"Accept": JSON, "User-Agent": names.FIELD_MANAGER} | (
+            {"Content-Type": content_type} if content_type else {}
+        )
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", method, {})
         async with self._places:
             try:
