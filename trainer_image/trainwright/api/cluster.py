@@ -64,11 +64,11 @@ class Resources(ApiModel):
     """Of one pod. Request and limit of memory and of ephemeral storage are equal; cpu is a request."""
 
     cpu: Quantity | None = None
-    """Cores."""
+    """Cores, as in 8 or 500m."""
     memory: Quantity | None = None
-    """Bytes."""
+    """Memory, as in 64Gi."""
     ephemeral_storage: Quantity | None = None
-    """Bytes on the node's disk."""
+    """Room on the node's disk, as in 50Gi."""
 
 
 class StageSettings(ApiModel):
@@ -80,7 +80,7 @@ class StageSettings(ApiModel):
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None
     """GPUs per pod, for prepare, index and evaluate; absent: 0."""
     resources: Annotated[Resources, Field(default_factory=Resources)]
-    """Per pod; absent: the plan's."""
+    """Of each pod; absent: the plan's."""
     node_selector: Labels = {}
     """Instead of cluster.nodeSelector."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
@@ -104,7 +104,7 @@ class Stages(ApiModel):
     index: Settings
     """Makes embeddings."""
     train: Settings
-    """The gang."""
+    """Trains."""
     evaluate: Settings
     """Judges candidates."""
     export: Settings
@@ -120,9 +120,9 @@ class Workspace(ApiModel):
     claim_name: ObjectName | None = None
     """A ReadWriteMany claim; later runs reuse the finished stages in it."""
     uri: OutputUri | None = None
-    """A prefix of an object store, likewise."""
+    """A prefix of an object store; later runs reuse the finished stages in it."""
     storage: Quantity | None = None
-    """Size of the run's own claim, bytes; absent: the plan's."""
+    """Size of the run's own claim, as in 500Gi; absent: the plan's."""
     storage_class_name: ObjectName | None = None
     """Class of the run's own claim; absent: the cluster's default."""
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -147,11 +147,11 @@ class Weaviate(ApiModel):
     """The run's own Weaviate."""
 
     replicas: Annotated[int, Field(ge=1, le=16)] = 1
-    """Pods."""
+    """Pods of Weaviate."""
     storage: Quantity | None = None
-    """Bytes per pod; absent: the plan's."""
+    """Size of each pod's claim, as in 50Gi; absent: the plan's."""
     storage_class_name: ObjectName | None = None
-    """Absent: the cluster's default."""
+    """Class of its claims; absent: the cluster's default."""
     keep_serving: bool = False
     """Keeps it up after the run; otherwise it is scaled to 0."""
     retention: Literal["Delete", "Retain"] = "Delete"
@@ -172,7 +172,7 @@ class Credential(ApiModel):
             kind="prefix of a URI",
         ),
     ]
-    """hf://, s3://, s3://corpus …"""
+    """Beginning of the URIs: hf://, s3://, s3://corpus …"""
     secret_ref: Ref | None = None
     """Secret whose keys become variables: HF_TOKEN; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; …"""
     endpoint: WebUrl | None = None
@@ -225,9 +225,9 @@ class Cluster(ApiModel):
     nodes: Annotated[int, Field(ge=1, le=2048)] = 1
     """Pods of the training gang, one per node."""
     gpus_per_node: Annotated[int, Field(ge=0, le=16)] = 0
-    """GPUs of each; 0 trains on CPU."""
+    """GPUs of each node; 0 trains on CPU."""
     gpu_resource: ResourceName = "nvidia.com/gpu"
-    """Name of the extended resource."""
+    """Name of the extended resource that a GPU is."""
     network: Literal["tcp", "efa", "infiniband", "gke"] = "tcp"
     """How gradients travel. All but tcp are manifests that no hardware here has tried; infiniband needs a namespace
     exempt from Pod Security restricted."""
@@ -238,38 +238,38 @@ class Cluster(ApiModel):
     activation_checkpointing: bool | None = None
     """Recomputes activations instead of keeping them; absent: only if needed."""
     stages: Annotated[Stages, Field(default_factory=Stages)]
-    """Settings per stage."""
+    """Settings of single stages, over what holds for all."""
     workspace: Annotated[Workspace, Field(default_factory=Workspace)]
-    """Where stages meet."""
+    """Where stages leave their outputs for each other."""
     weaviate: Annotated[Weaviate, Field(default_factory=Weaviate)]
     """The run's own Weaviate."""
     credentials: Annotated[list[Credential], Field(max_length=16), *keyed("prefix")] = []
-    """By prefix of the URI; empty: the pods' workload identity."""
+    """Secrets, endpoints and authorities by prefix of the URI; empty: the pods' workload identity."""
     queue_name: LabelValue | None = None
     """Kueue's LocalQueue, the label kueue.x-k8s.io/queue-name of each Job; absent: the run's own label of that
     name."""
     priority_class_name: ObjectName | None = None
-    """Of every pod."""
+    """Priority class of every pod."""
     node_selector: Labels = {}
-    """Of every pod."""
+    """Labels that the nodes of all pods must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
-    """Of every pod."""
+    """Taints that all pods tolerate."""
     service_account_name: ObjectName | None = None
-    """For workload identity; absent: one without rights, made for the run."""
+    """ServiceAccount of every pod, for workload identity; absent: one without rights, made for the run."""
     image: ImageRef | None = None
     """The trainer image from a registry of yours; absent: the operator's."""
     image_pull_secrets: Annotated[list[Ref], Field(max_length=8)] = []
-    """For image and training.image."""
+    """Secrets to pull image and training.image with."""
     labels: Labels = {}
-    """Added to every pod."""
+    """Labels that are added to every pod."""
     annotations: Annotations = {}
-    """Added to every pod."""
+    """Annotations that are added to every pod."""
     env: Annotated[list[EnvVar], Field(max_length=64), *keyed("name")] = []
     """Variables of every pod (NCCL_*, proxies)."""
     stall_timeout: Duration | None = None
     """The gang is restarted after no step for so long; absent: 10 times the median step, at least 5 minutes, and
     off with training.command. A rank without heartbeat is found in 30 s."""
     runtime_class_name: ObjectName | None = None
-    """Of every pod."""
+    """Runtime class of every pod."""
     scheduler_name: ObjectName | None = None
-    """Of every pod; absent: the cluster's."""
+    """Scheduler of every pod; absent: the cluster's."""

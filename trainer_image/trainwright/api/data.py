@@ -35,7 +35,7 @@ class Columns(ApiModel):
     messages: Column | None = None
     """A list of {role, content} or {from, value}."""
     conversation: Column | None = None
-    """Identifier that groups rows of one utterance each into conversations; needs role and content."""
+    """Identifies the conversation, where each row is one utterance; needs role and content."""
     system: Column | None = None
     """A system message before the first turn."""
     history: Column | None = None
@@ -62,7 +62,7 @@ class Columns(ApiModel):
     group: Column | None = None
     """Rows of one group never fall into different splits; absent: the conversation."""
     rating: Column | None = None
-    """Quality: the better of two duplicates stays."""
+    """Quality of a row, a number: the better of two duplicates stays."""
     keep: Annotated[list[Column], Field(max_length=32)] = []
     """Columns carried along for audit and balance."""
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -95,10 +95,11 @@ class Source(ApiModel):
     """Files (globs allowed) or a data set: s3://corpus/chat/*.parquet, hf://datasets/ORG/NAME[@REVISION][/PATH],
     pkg://PYTHON_PACKAGE/PATH, pvc://CLAIM/PATH, ./FILE."""
     format: Literal["parquet", "jsonl", "json", "csv", "text", "yaml"] | None = None
-    """Absent: by the file's suffix; .gz and .zst are unpacked."""
+    """Format of the files: parquet, jsonl, json, csv, text or yaml; absent: by their suffix. .gz and .zst are
+    unpacked."""
     columns: Columns | None = None
-    """Absent: the usual shapes are recognised (messages, conversations, prompt/response, instruction/input/output,
-    question/answer, text); plan says which."""
+    """Which column is what. Absent: the usual shapes are recognised (messages, conversations, prompt/response,
+    instruction/input/output, question/answer, text); plan says which."""
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Times each row is seen per epoch: the whole part repeats it, the fraction takes rows by hash(seed, id), the
     same in each epoch. Evaluation ignores it."""
@@ -107,15 +108,15 @@ class Source(ApiModel):
     license: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """SPDX identifier, for the cards of model and data."""
     use: Literal["Train", "Validation", "Test"] | None = None
-    """Train: never split off, else treated like all. Validation, Test: cleaned and redacted like all, counted by
-    every filter, dropped by none. Absent: data.split decides."""
+    """What the rows are for. Train: never split off, else treated like all. Validation, Test: cleaned and redacted like
+    all, counted by every filter, dropped by none. Absent: data.split decides."""
 
 
 class Audit(ApiModel):
     """What the prepared rows must look like. A breach fails the run before a GPU is asked for, or is only reported."""
 
     on_violation: Literal["Warn", "Fail"] = "Warn"
-    """Fail ends the run with reason DataAudit."""
+    """What becomes of a run that misses a limit: Warn reports it, Fail ends the run with reason DataAudit."""
     max_topic_share: Share | None = None
     """Largest share of exchanges that one topic may have; absent: no limit."""
     max_sentiment_share: Share | None = None
@@ -138,9 +139,9 @@ class Split(ApiModel):
     """Shares of exchanges, at most 10,000 each, taken by group; then links to training rows are cut."""
 
     validation: Share = 0.01
-    """For choosing among candidates and for early stopping."""
+    """Share for choosing among candidates and for early stopping."""
     test: Share = 0.01
-    """For the final figures and the gates."""
+    """Share for the final figures and the gates."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="split-sum",
@@ -163,6 +164,6 @@ class Data(ApiModel):
     prepare: Annotated[Prepare, Field(default_factory=Prepare)]
     """The steps of preparation and their thresholds."""
     audit: Annotated[Audit, Field(default_factory=Audit)]
-    """Limits; absent: nothing is limited, all is reported."""
+    """Limits for the prepared rows; absent: nothing is limited, all is reported."""
     split: Annotated[Split, Field(default_factory=Split)]
-    """Validation and test shares."""
+    """Shares of the rows that are kept for validation and test."""

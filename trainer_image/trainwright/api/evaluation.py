@@ -20,11 +20,11 @@ class Gate(ApiModel):
     exports nothing; status.best.uri names the weights."""
 
     metric: Literal["loss", "perplexity", "bleu", "rouge1", "rouge2", "rougeL", "probes"]
-    """Loss in nats per token; bleu, rouge and probes go from 0 to 1."""
+    """What is limited: loss (nats per token), perplexity, bleu, rouge1, rouge2, rougeL or probes (0 to 1)."""
     min: float | None = None
-    """At least this."""
+    """The metric must be at least this."""
     max: float | None = None
-    """At most this."""
+    """The metric must be at most this."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="gate-limit",
@@ -69,7 +69,7 @@ class Evaluation(ApiModel):
         "bleu",
         "rouge",
     ]
-    """What is computed."""
+    """What is computed: loss, perplexity, bleu, rouge."""
     every: StepCount | None = None
     """Steps between validations, each of which is a candidate for the result; the last step always is. Absent: ten,
     evenly spread."""
@@ -80,7 +80,7 @@ class Evaluation(ApiModel):
     generate: Annotated[Generate, Field(default_factory=Generate)]
     """Generated answers, for BLEU, ROUGE and probes."""
     gates: Annotated[list[Gate], Field(max_length=16), *keyed("metric")] = []
-    """Limits for the winner."""
+    """Limits that the winner must meet, or nothing is exported."""
     probes: Annotated[list[Probe], Field(max_length=100)] = []
     """Questions with known answers."""
 
@@ -90,4 +90,4 @@ class Output(ApiModel):
     PrepareData the rows, for Evaluate the report."""
 
     uri: OutputUri
-    """Written once, whole or not at all."""
+    """Place for the result, written once, whole or not at all."""

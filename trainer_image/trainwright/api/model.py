@@ -40,7 +40,7 @@ class Tokenizer(ApiModel):
     from_: Annotated[Uri | None, Field(alias="from")] = None
     """A tokenizer.json, or a folder or repository that has one."""
     train: TrainTokenizer | None = None
-    """Learn one from the training rows."""
+    """Learn a tokenizer from the training rows."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="tokenizer-one",
@@ -65,8 +65,8 @@ class Model(ApiModel):
     """How turns become tokens, the same in train, evaluate, chat and export; absent: the tokenizer's own, else
     llama3 for Llama shapes and chatml for others."""
     system_prompt: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
-    """For rows without a system turn; absent: none, and the exported template inserts none either (an own template
-    that inserts one is replaced by chatml or llama3, and plan says so)."""
+    """System message of rows that have none. Absent: none, and the exported template inserts none either (an own
+    template that inserts one is replaced by chatml or llama3, and plan says so)."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="model-one",

@@ -31,7 +31,7 @@ class Clean(ApiModel):
     html: bool = True
     """Removes markup and keeps its text."""
     emoji: Literal["Keep", "Remove"] = "Keep"
-    """What becomes of emoji; whole sequences, never a part of one."""
+    """Whether emoji stay; whole sequences, never a part of one."""
     punctuation: bool = True
     """Unifies quotes, dashes, repeated marks and spaces."""
     lowercase: bool = False
@@ -74,7 +74,7 @@ class Relevance(ApiModel):
     max_repeat_share: Share = 0.3
     """Largest share of repeated n-grams (Gopher, arXiv 2112.11446, has 0.2 for 2-grams)."""
     incomplete: Literal["Keep", "Drop"] = "Keep"
-    """Responses that stop in mid-sentence."""
+    """Whether responses that stop in mid-sentence stay."""
     keywords: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=1000)] = []
     """Rows with one of these words are irrelevant and dropped."""
     topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=100)] = []
@@ -93,7 +93,7 @@ class Offensive(ApiModel):
     threshold: Share = 0.8
     """Learned score from which an ambiguous word is a hit."""
     lexicon: Uri | None = None
-    """One word or phrase a line, instead of the built-in list."""
+    """File with one word or phrase a line, instead of the built-in list."""
 
 
 class PersonalData(ApiModel):
@@ -103,7 +103,7 @@ class PersonalData(ApiModel):
     enabled: bool = True
     """Switches the step."""
     action: Literal["Replace", "Drop", "Cut", "NoTrain", "Keep"] = "Replace"
-    """Replace: by a typed placeholder such as <EMAIL>. Drop, Cut, NoTrain, Keep: as for offensive."""
+    """Replace: a typed placeholder such as <EMAIL> takes its place. Drop, Cut, NoTrain, Keep: as for offensive."""
     kinds: Annotated[list[PersonalKind], Field(min_length=1, max_length=16)] = [
         "email",
         "phone",
@@ -112,7 +112,7 @@ class PersonalData(ApiModel):
         "ip",
         "nationalId",
     ]
-    """What is looked for; url is known too."""
+    """What is looked for: email, phone, card, iban, ip, nationalId; url is known too."""
 
 
 class Deduplicate(ApiModel):
@@ -135,18 +135,18 @@ class RareWords(ApiModel):
     min_count: Annotated[int, Field(ge=1, le=1_000_000)] = 5
     """Words seen less often are replaced."""
     replacement: Annotated[str, Field(min_length=1, max_length=64)] = "<RARE>"
-    """By this."""
+    """What stands in place of a rare word."""
 
 
 class Synthesize(ApiModel):
     """Rows written by a model for groups that are thin; labelled, and used for training only."""
 
     model: Uri
-    """A chat model."""
+    """Chat model that writes the rows."""
     min_share: Share = 0.02
     """Groups with a smaller share are filled up to it."""
     max_rows: RowCount = 10_000
-    """At most so many rows."""
+    """At most so many rows are written."""
 
 
 class Balance(ApiModel):
@@ -155,11 +155,12 @@ class Balance(ApiModel):
     enabled: bool = False
     """Switches the step."""
     by: Annotated[str, Field(min_length=1, max_length=128)] = "topic"
-    """topic, source, or a kept column (which wins over topic of the same name); never by demographic mention."""
+    """What makes a group: topic, source, or a kept column (which wins over topic of the same name); never demographic
+    mention."""
     max_share: Share = 0.3
     """Groups with a larger share are sampled down to it."""
     synthesize: Synthesize | None = None
-    """Absent: thin groups stay thin."""
+    """Fill thin groups with rows that a model writes; absent: they stay thin."""
 
 
 class Prepare(ApiModel):
@@ -172,12 +173,12 @@ class Prepare(ApiModel):
     relevance: Annotated[Relevance, Field(default_factory=Relevance)]
     """Irrelevant, incomplete and repetitive rows."""
     offensive: Annotated[Offensive, Field(default_factory=Offensive)]
-    """Offensive rows."""
+    """Offensive rows: how they are found, and what becomes of them."""
     personal_data: Annotated[PersonalData, Field(default_factory=PersonalData)]
-    """Personal data."""
+    """Personal data: what is looked for, and what becomes of it."""
     deduplicate: Annotated[Deduplicate, Field(default_factory=Deduplicate)]
-    """Duplicates."""
+    """Exact and near duplicates."""
     rare_words: Annotated[RareWords, Field(default_factory=RareWords)]
-    """Rare words."""
+    """Substitution of rare words."""
     balance: Annotated[Balance, Field(default_factory=Balance)]
     """Groups that are too large or too thin."""

@@ -33,29 +33,31 @@ class Spec(ApiModel):
     model: Model | None = None
     """The model to start from; required unless goal is PrepareData."""
     data: Data
-    """Rows."""
+    """The rows: where from, what is done to them, what they must look like."""
     vector_store: Annotated[VectorStore, Field(default_factory=VectorStore)]
     """Searchable embeddings of the training rows."""
     training: Annotated[Training, Field(default_factory=Training)]
-    """The mathematics of the training."""
+    """How the weights are trained."""
     evaluation: Annotated[Evaluation, Field(default_factory=Evaluation)]
     """How the model is judged."""
     output: Output | None = None
-    """Absent: WORKDIR/model on one machine, the workspace on a cluster (gone with the run unless the workspace is
-    named)."""
+    """Where the result goes. Absent: WORKDIR/model on one machine, the workspace on a cluster (gone with the run
+    unless the workspace is named)."""
     cluster: Annotated[Cluster, Field(default_factory=Cluster)]
-    """Where it runs."""
+    """Where the run works: nodes, GPUs, workspace, settings of pods. Ignored on one machine; may change while the run
+    is suspended."""
     checkpoint: Annotated[Checkpoint, Field(default_factory=Checkpoint)]
-    """Safety against crashes; a change takes effect at the next attempt."""
+    """How often the training is saved against crashes; a change takes effect at the next attempt."""
     suspend: bool = False
-    """Stops after the current checkpoint, frees every GPU, keeps everything finished. Ignored on one machine."""
+    """True stops the run after a checkpoint, frees every GPU and keeps everything finished; false lets it go on.
+    Ignored on one machine."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=2_000_000_000)] | None = None
     """Seconds from the start or the last resume; then the run fails with reason DeadlineExceeded. Absent: none."""
     ttl_seconds_after_finished: Seconds | None = None
     """Seconds after which a finished run is deleted; absent: never. Ignored on one machine."""
     backoff_limit: Annotated[int, Field(ge=0, le=100)] = 3
-    """Failures of a stage that are the user's; lost nodes, evictions and preemptions are not counted. Ignored on one
-    machine."""
+    """How often a stage may fail before the run does; lost nodes, evictions and preemptions are not counted. Ignored on
+    one machine."""
     rules: ClassVar[tuple[Rule, ...]] = RULES
     update_rules: ClassVar[tuple[UpdateRule, ...]] = UPDATE_RULES
 

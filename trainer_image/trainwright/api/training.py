@@ -37,36 +37,36 @@ class Checkpoint(ApiModel):
     """For crashes and suspension only. Which step becomes the result is evaluation's business."""
 
     interval: Duration | None = None
-    """Wall time between checkpoints; absent: from their measured cost, at most 5 % of the time."""
+    """Wall time between checkpoints, as in 10m; absent: from their measured cost, at most 5 % of the time."""
     keep: Annotated[int, Field(ge=1, le=100)] = 2
-    """How many of the newest stay."""
+    """How many of the newest checkpoints stay."""
 
 
 class Training(ApiModel):
     """The mathematics of the training."""
 
     objective: Literal["Pretrain", "Finetune"] | None = None
-    """Pretrain: loss on every token. Finetune: on responses. Absent: Finetune with model.from, Pretrain with
+    """Which tokens are learnt. Pretrain: all. Finetune: responses. Absent: Finetune with model.from, Pretrain with
     model.scratch."""
     lora: Lora | None = None
-    """Train adapters; absent: all weights."""
+    """Train low-rank adapters; absent: train all weights."""
     epochs: Annotated[float, Field(gt=0, le=10_000)] | None = None
     """Passes over the training rows; absent, without maxSteps: 3 for Finetune, 1 for Pretrain."""
     max_steps: StepCount | None = None
     """Optimiser steps, instead of epochs."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Its peak; absent: 2e-5 for all weights (Llama 2, arXiv 2307.09288), 2e-4 for LoRA (QLoRA, arXiv 2305.14314),
-    3e-4 from scratch (LLaMA, arXiv 2302.13971)."""
+    """Peak of the learning rate; absent: 2e-5 for all weights (Llama 2, arXiv 2307.09288), 2e-4 for LoRA (QLoRA,
+    arXiv 2305.14314), 3e-4 from scratch (LLaMA, arXiv 2302.13971)."""
     schedule: Literal["Cosine", "Linear", "Constant"] = "Cosine"
-    """After warm-up; Cosine and Linear end at 0."""
+    """How the learning rate falls after warm-up; Cosine and Linear end at 0."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.03
-    """Share of the steps in which the rate rises to its peak (Alpaca)."""
+    """Share of the steps in which the learning rate rises to its peak (Alpaca); at most 0.5."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Of AdamW (PyTorch's default)."""
+    """AdamW's weight decay (PyTorch's default)."""
     adam_betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = [0.9, 0.95]
-    """Of AdamW: decay of the mean and of the square (LLaMA, arXiv 2302.13971)."""
+    """AdamW's decay of the gradient's mean and square (LLaMA, arXiv 2302.13971)."""
     clip_norm: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    """The gradient's norm is clipped to it (LLaMA, arXiv 2302.13971)."""
+    """Largest norm of the gradient; a larger one is clipped to it (LLaMA, arXiv 2302.13971)."""
     batch_tokens: Annotated[int, Field(ge=128, le=100_000_000)] | None = None
     """Tokens per optimiser step over all GPUs; their number changes the speed, not this. Absent: the power of two
     that gives about 1,000 steps, from 8,192 to 524,288; plan shows it."""
@@ -74,15 +74,16 @@ class Training(ApiModel):
     """Tokens per sequence; absent: 2,048, or the model's limit if smaller. Longer conversations are cut at the
     borders of exchanges into windows that repeat the system turn."""
     truncation: Literal["Drop", "KeepEnd", "Fail"] = "Drop"
-    """One exchange longer than sequenceLength: Drop it, KeepEnd (the front of its prompt goes) or Fail; counted."""
+    """What becomes of an exchange longer than sequenceLength: Drop it, KeepEnd (the front of its prompt goes) or Fail;
+    counted."""
     packing: bool = True
-    """Several short rows in one sequence, none of which sees another."""
+    """Puts several short rows into one sequence; none sees another."""
     precision: Literal["bf16", "fp32"] = "bf16"
-    """Of the arithmetic, the same on every device; the master copy is fp32."""
+    """Number format of the arithmetic, the same on every device; the master copy is fp32."""
     seed: Annotated[int, Field(ge=0, le=4_294_967_295)] = 42
-    """Of everything random."""
+    """Seed of everything random."""
     early_stopping: EarlyStopping | None = None
-    """Absent: off."""
+    """Stop when validation loss no longer falls; absent: never."""
     resume_from: OutputUri | None = None
     """A checkpoint of another run (its status.checkpoint.uri): weights, optimiser, position. To start anew from
     weights use model.from."""
@@ -93,7 +94,7 @@ class Training(ApiModel):
     image: ImageRef | None = None
     """Image for command; absent: the trainer image. Ignored on one machine."""
     code: Uri | None = None
-    """A folder that is copied to the working directory of command."""
+    """Folder with your script, which is copied to the working directory of command."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             id="epochs-or-steps",

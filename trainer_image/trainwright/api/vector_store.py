@@ -26,11 +26,11 @@ class ExternalWeaviate(ApiModel):
     """A Weaviate of yours."""
 
     url: WebUrl
-    """http(s)://HOST[:PORT]."""
+    """Its address: http(s)://HOST[:PORT]."""
     grpc_port: Annotated[int, Field(ge=1, le=65535)] = 50051
     """Port of gRPC (Weaviate's own default)."""
     collection: Collection | None = None
-    """Absent: named after the run."""
+    """Collection that the embeddings go to; absent: one named after the run."""
     secret_ref: Ref | None = None
     """Secret with the key apiKey; on one machine the variable WEAVIATE_API_KEY."""
 
@@ -44,4 +44,4 @@ class VectorStore(ApiModel):
     embedding: Uri | None = None
     """A sentence-transformers folder; absent: the product's own static table."""
     external: ExternalWeaviate | None = None
-    """Your own Weaviate."""
+    """A Weaviate of yours, instead of the run's own."""
