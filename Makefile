@@ -55,7 +55,7 @@ fmt: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-reference: setup ## Generate docs/reference and manifests/crd.yaml from the models
+reference: setup ## Generate docs/reference and the CRD (manifests/, charts/) from the models
 	$(BIN)/python -m trainwright.api.reference
 
 testcluster: setup ## Build a Kubernetes control plane once, keep it running, and print its KUBECONFIG

@@ -1,4 +1,4 @@
-"""Generates what is made from the models: docs/reference/ and manifests/crd.yaml.
+"""Generates what is made from the models: docs/reference/, and the CRD for kubectl and for Helm.
 
 `python -m trainwright.api.reference` in the repository's root writes the files; a test keeps them current.
 """
@@ -70,10 +70,12 @@ group is there, so are its **required** fields; everything else may be absent.
 
 def pages() -> Mapping[str, str]:
     """Make all generated files: path from the repository's root → text."""
+    definition = crd_yaml()
     return {
         "docs/reference/trainingrun.md": spec_page(),
         "docs/reference/status.md": status_page(),
-        "manifests/crd.yaml": crd_yaml(),
+        "manifests/crd.yaml": definition,
+        "charts/trainwright/files/crd.yaml": definition,
     }
 
 
