@@ -42,13 +42,13 @@ class StageStatus(ApiModel):
     state: Literal["Waiting", "Queued", "Running", "Succeeded", "Reused", "Failed", "Skipped"]
     """Waiting for earlier stages; Queued for admission or nodes; Reused from an earlier run; Skipped by the goal."""
     attempt: Whole | None = None
-    """Counts from 1."""
+    """Number of the current attempt, from 1."""
     key: Word | None = None
     """Address of the output: inputs, settings and code in one hash."""
     start_time: Time | None = None
     """Start of the current attempt."""
     completion_time: Time | None = None
-    """Its end."""
+    """End of the current attempt."""
     done: Whole | None = None
     """Shards or steps done."""
     total: Whole | None = None
@@ -84,15 +84,15 @@ class PlanStatus(ApiModel):
     """Estimates, made before anything is spent."""
 
     parameters: Whole | None = None
-    """Of the model."""
+    """Parameters of the model."""
     tokens: Whole | None = None
-    """To be trained on, over all epochs."""
+    """Tokens to be trained on, over all epochs."""
     steps: Whole | None = None
     """Optimiser steps."""
     memory_per_gpu: Annotated[str, Field(max_length=16)] | None = None
-    """Bytes, as in 61Gi."""
+    """Memory that a GPU needs, as in 61Gi."""
     duration: Annotated[str, Field(max_length=32)] | None = None
-    """Of train alone, at the speed expected; the other stages come on top."""
+    """Time of train alone, at the speed expected; the other stages come on top."""
     gpu_hours: float | None = None
     """duration times the GPUs of the gang, hours."""
     micro_batch: Whole | None = None
@@ -114,7 +114,7 @@ class ProgressStatus(ApiModel):
     """Of the stage at work; written every 15 s at most."""
 
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
-    """Of the whole run, by planned time."""
+    """Progress of the whole run, by planned time."""
     display: Annotated[str, Field(max_length=8)] | None = None
     """percent as the column shows it: 46%."""
     eta: Annotated[str, Field(max_length=16)] | None = None
@@ -126,15 +126,15 @@ class ProgressStatus(ApiModel):
     loss: float | None = None
     """Training loss, nats per token, mean of the last 20 steps; 4 decimals."""
     validation_loss: float | None = None
-    """Newest, nats per token."""
+    """Newest validation loss, nats per token."""
     learning_rate: float | None = None
-    """Of this step."""
+    """Learning rate of this step."""
     tokens_per_second: Whole | None = None
-    """Over all GPUs."""
+    """Tokens per second over all GPUs."""
     metrics: Annotated[list[Metric], Field(max_length=32)] | None = None
     """What a user's own script reported besides."""
     time: Time | None = None
-    """Of the report."""
+    """When this was reported."""
 
 
 class DataStatus(ApiModel):
@@ -160,7 +160,7 @@ class CheckpointStatus(ApiModel):
     time: Time
     """When it was complete."""
     uri: Sentence
-    """Can be given to training.resumeFrom."""
+    """Its place, which can be given to training.resumeFrom."""
 
 
 class EvaluationStatus(ApiModel):
@@ -188,7 +188,7 @@ class BestStatus(ApiModel):
     perplexity: float | None = None
     """exp(loss)."""
     uri: Sentence | None = None
-    """Its weights."""
+    """Place of its weights."""
 
 
 class ResultStatus(ApiModel):
@@ -229,15 +229,15 @@ class Failure(ApiModel):
     hint: Annotated[str, Field(max_length=512)] | None = None
     """What to do."""
     stage: StageName | None = None
-    """Where."""
+    """Stage that failed."""
     attempt: Whole | None = None
-    """In which attempt."""
+    """Attempt that failed."""
     rank: Whole | None = None
-    """Of the process."""
+    """Rank of the process that failed."""
     node: Annotated[str, Field(max_length=253)] | None = None
-    """On which node."""
+    """Node on which it failed."""
     step: Whole | None = None
-    """At which optimiser step."""
+    """Optimiser step at which it failed."""
 
 
 class ResourceTime(ApiModel):
@@ -255,40 +255,41 @@ class Status(ApiModel):
     observed_generation: Whole | None = None
     """Generation of the spec that this speaks of."""
     phase: Phase | None = None
-    """For people; programs read conditions."""
+    """Pending, Queued, Preparing, Training, Evaluating, Exporting, Suspended, Complete or Failed; for people: programs
+    read conditions."""
     stage: Annotated[str, Field(max_length=16)] | None = None
     """The furthest stage at work."""
     reason: Word | None = None
     """One word: why it failed or waits (GpuOutOfMemory, WaitingForQuota, Unschedulable); absent when all is well."""
     message: Sentence | None = None
-    """One sentence, with the cure."""
+    """What goes on, or why not and what to do, in one sentence."""
     gpus: Whole | None = None
     """GPUs held now; 0 until the gang starts."""
     conditions: Annotated[list[Condition], *_CONDITIONS] | None = None
-    """Suspended, Complete, Failed."""
+    """For programs and kubectl wait: Suspended, Complete, Failed."""
     stages: StagesStatus | None = None
-    """Per stage."""
+    """State of each stage."""
     plan: PlanStatus | None = None
-    """Estimates."""
+    """Estimates, made before anything is spent."""
     progress: ProgressStatus | None = None
-    """Now."""
+    """Progress of the stage at work."""
     data: DataStatus | None = None
     """What became of the rows."""
     checkpoint: CheckpointStatus | None = None
-    """The newest complete one."""
+    """The newest complete checkpoint."""
     evaluations: Annotated[list[EvaluationStatus], Field(max_length=32)] | None = None
-    """The newest 32."""
+    """Candidates on the validation rows: the newest 32."""
     best: BestStatus | None = None
-    """The winner, on validation rows."""
+    """The winner on the validation rows; while training, the best so far."""
     result: ResultStatus | None = None
-    """The winner, on test rows."""
+    """The winner on the test rows: what gates read."""
     output: OutputStatus | None = None
-    """The result."""
+    """Where the result is."""
     failure: Failure | None = None
-    """Set when Failed, and after a retry that was charged."""
+    """Why the run failed and what to do; also set after a retry that was charged."""
     resource_time: ResourceTime | None = None
-    """What was used."""
+    """GPU time that was used."""
     start_time: Time | None = None
-    """First start."""
+    """When the run first started."""
     completion_time: Time | None = None
-    """End."""
+    """When the run ended."""
