@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from testcluster.control_plane import ControlPlane
 from testcluster.kubectl import Kubectl
+from tests.controlplane.bare_job import wait_until
 from tests.controlplane.crd import specs
 from tests.controlplane.crd.changes import CHANGES
 from tests.controlplane.crd.refused import REFUSED
@@ -119,6 +121,12 @@ def test_a_change_has_its_verdict(server: Server, run_before: Callable[[str], st
         assert f"spec.{change.field}" in verdict.fields
 
 
+def in_order(text: str) -> str:
+    """The API server tells broken rules in any order."""
+    first, *lines = text.splitlines(keepends=True)
+    return first + "".join(sorted(lines, key=lambda line: (line.startswith("* <nil>"), line)))
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_kubectl_and_validate_tell_a_mistake_with_its_cure(
     kubectl: Kubectl, server: Server, golden: Callable[[Path, str], None], tmp_path: Path, mistake: str
@@ -131,7 +139,9 @@ def test_kubectl_and_validate_tell_a_mistake_with_its_cure(
     validated = CliRunner().invoke(app, ["validate", "--cluster", str(file)])
     assert validated.exit_code == 2
     said = validated.output.replace(str(file), "run.yaml")
-    told = f"$ kubectl apply -f - <run.yaml\n{applied.stderr}\n$ trainwright validate --cluster run.yaml\n{said}"
+    told = (
+        f"$ kubectl apply -f - <run.yaml\n{in_order(applied.stderr)}\n$ trainwright validate --cluster run.yaml\n{said}"
+    )
     golden(GOLDEN / f"{mistake}.txt", told)
 
 
@@ -143,3 +153,33 @@ def test_kubectl_tells_why_an_edit_is_refused(
     applied = kubectl.run("apply", "-n", namespace, "-f", "-", stdin=RUN.replace(*EDITS[edit]))
     assert applied.returncode == 1
     golden(GOLDEN / f"{edit}.txt", f"$ kubectl apply -f - <run.yaml\n{applied.stderr}")
+
+
+def test_kubectl_finds_shows_and_explains_runs(kubectl: Kubectl, server: Server, namespace: str) -> None:
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=RUN)
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=RUN.replace("name: support-bot", "name: other"))
+    status = GOLDEN.parent / "api" / "status" / "failed.yaml"
+    kubectl(
+        "patch",
+        "trun",
+        "support-bot",
+        "-n",
+        namespace,
+        "--subresource=status",
+        "--type=merge",
+        f"--patch-file={status}",
+    )
+    header, shown = kubectl("get", "trun", "-n", namespace, "--field-selector=status.phase=Failed").splitlines()
+    assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "ETA", "LOSS", "REASON", "AGE"]
+    assert shown.split()[:6] == ["support-bot", "Failed", "train", "8%", "2.3127", "GpuOutOfMemory"]
+    assert "other" in kubectl("get", "trainwright", "-n", namespace)
+    assert kubectl("get", "trun", "-n", namespace, "--field-selector=spec.cluster.queueName=team-a") == ""
+    explain = ("explain", "trainingrun.spec.training.schedule")
+    wait_until(lambda: kubectl.run(*explain).returncode == 0)
+    assert re.search(r"Cosine\s+Linear\s+Constant", kubectl(*explain))
+    assert "Default: Cosine." in kubectl(*explain)
+
+
+def test_a_status_is_written_to_the_subresource_alone(kubectl: Kubectl, server: Server, namespace: str) -> None:
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=f"{RUN}status:\n  phase: Complete\n")
+    assert "status" not in kubectl.json("get", "trun", "support-bot", "-n", namespace)

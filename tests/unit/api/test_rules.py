@@ -10,6 +10,7 @@ from typing import Any
 import celpy
 import pytest
 from celpy.adapter import json_to_cel
+from pydantic import TypeAdapter, ValidationError
 from trainwright import api
 from trainwright.api.rules import Rule, UpdateRule
 from trainwright.api.scalars import (
@@ -17,6 +18,9 @@ from trainwright.api.scalars import (
     LOCAL_PATTERN,
     NAME_PATTERN,
     QUANTITY_PATTERN,
+    Annotations,
+    Labels,
+    Quantity,
 )
 from trainwright.api.schema import crd
 from trainwright.api.walk import rules_of
@@ -272,6 +276,26 @@ def test_cel_and_python_read_each_pattern_alike() -> None:
             is_python = expression.search(text) is not None if not text.endswith("\n") else None
             if is_python is not None:
                 assert cel_holds(f"self.matches('{pattern}')", self=text) == is_python, (pattern, text)
+
+
+def judges(kind: Any, value: Any) -> bool:
+    try:
+        TypeAdapter(kind).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", [Quantity, Labels, Annotations])
+def test_cel_and_python_judge_quantities_and_keys_of_maps_alike(kind: Any) -> None:
+    (rule,) = TypeAdapter(kind).json_schema()["x-kubernetes-validations"]
+    samples: list[Any] = [*TEXTS, 0, 8, -1, 2**62] if kind is Quantity else [{text: ""} for text in [*TEXTS, "k" * 318]]
+    # Length is the schema's, and RE2's $ is the end of the text where Python's may be before a last newline.
+    samples = [sample for sample in samples if "\n" not in str(sample) and "\\n" not in str(sample) and sample != ""]
+    verdicts = {judges(kind, sample) for sample in samples}
+    assert verdicts == {True, False}
+    for sample in samples:
+        assert cel_holds(rule["rule"], self=sample) == judges(kind, sample), sample
 
 
 @pytest.mark.parametrize("pattern", [NAME_PATTERN, QUANTITY_PATTERN, LABEL_KEY_PATTERN, LOCAL_PATTERN])

@@ -117,6 +117,13 @@ def test_kubectl_shows_the_columns_people_look_for() -> None:
         assert column["jsonPath"].removeprefix(".") in paths or column["jsonPath"].startswith(".metadata"), column
 
 
+def test_kubectl_finds_runs_by_short_names_phase_and_queue() -> None:
+    names = crd()["spec"]["names"]
+    assert (names["shortNames"], names["categories"]) == (["trun"], ["trainwright"])
+    assert [field["jsonPath"] for field in VERSION["selectableFields"]] == [".status.phase", ".spec.cluster.queueName"]
+    assert VERSION["subresources"] == {"status": {}}
+
+
 def test_the_written_crd_is_what_is_made() -> None:
     assert yaml.load(PAGES[CRD], getattr(yaml, "CSafeLoader", yaml.SafeLoader)) == crd()
 
