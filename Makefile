@@ -69,7 +69,7 @@ lock: ## Resolve the lock files anew (hashes, no addresses)
 	  --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt; done
 
 bench: setup ## Measure what bench/results states
-	for script in bench/*.py; do $(BIN)/python $$script; done
+	for script in bench/*.py; do PYTHONPATH=. $(BIN)/python $$script; done
 
 clean: ## Remove the environment and the demo
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
