@@ -268,7 +268,8 @@ def main() -> None:
                     rows += scale(bench, options.scale)
         for row in rows:
             print(*row, sep=" | ", flush=True)
-    command = f"python -m bench.operator_speed --repetitions {options.repetitions} --burst {options.burst} --scale {options.scale}"
+    sizes = f"--repetitions {options.repetitions} --burst {options.burst} --scale {options.scale}"
+    command = f"python -m bench.operator_speed {sizes}"
     lines = ["# The operator", "", f"`{command}`, on {os.cpu_count()} cores with the whole control plane on them.", ""]
     lines += ["| what | measured | goal |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     (RESULTS / "operator.md").write_text("\n".join(lines) + "\n")

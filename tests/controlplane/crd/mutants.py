@@ -16,7 +16,26 @@ from testcluster.api import Object
 
 Place = tuple[Any, str | int]
 SCHEMA: Object = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-RETYPED: tuple[Any, ...] = (None, True, False, 0, 1, -1, 1.5, "", "a", "true", "3", [], ["a"], [None], [{}], {}, {"a": 1}, {"name": "a"})
+RETYPED: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    1.5,
+    "",
+    "a",
+    "true",
+    "3",
+    [],
+    ["a"],
+    [None],
+    [{}],
+    {},
+    {"a": 1},
+    {"name": "a"},
+)
 NUMBERS = (0, 1, -1, 0.5, 1.0, 1e-9, -0.0, 1e30, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63))
 TEXTS = (
     *(
