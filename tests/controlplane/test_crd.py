@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trainwright.cli import app
@@ -18,6 +20,7 @@ from tests.controlplane.crd.changes import CHANGES
 from tests.controlplane.crd.refused import REFUSED
 from tests.controlplane.crd.server import Server, plain, serving
 from tests.controlplane.crd.specs import Change, Refused, read, run_of, spec_of
+from tests.unit.api.test_yaml_loader import WORDS
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "crd"
@@ -183,3 +186,18 @@ def test_kubectl_finds_shows_and_explains_runs(kubectl: Kubectl, server: Server,
 def test_a_status_is_written_to_the_subresource_alone(kubectl: Kubectl, server: Server, namespace: str) -> None:
     kubectl("apply", "-n", namespace, "-f", "-", stdin=f"{RUN}status:\n  phase: Complete\n")
     assert "status" not in kubectl.json("get", "trun", "support-bot", "-n", namespace)
+
+
+def test_kubectl_reads_words_of_yaml_as_we_do(kubectl: Kubectl, server: Server) -> None:
+    head, _, _ = RUN.partition("spec:")
+    texts = "---\n".join(f"{head}spec:\n  word: {text}\n" for text, _ in WORDS)
+    made = kubectl(
+        "create", "--dry-run=client", "--validate=false", "-o", "jsonpath={.spec}{'\\n'}", "-f", "-", stdin=texts
+    )
+    words = [json.loads(line).get("word") for line in made.splitlines()]
+    assert list(map(as_64_bits, words)) == [as_64_bits(value) for _, value in WORDS]
+
+
+def as_64_bits(value: Any) -> str:
+    """Type and value, as Go holds them: what is no int64 is a float64."""
+    return repr(float(value) if isinstance(value, int) and value >= 2**63 else value)

@@ -7,6 +7,38 @@ from typing import Any
 import pytest
 from trainwright.api.yaml_loader import MAX_DEPTH, read_documents
 
+# What is written → what kubectl makes of it; a test with kubectl holds it to that.
+WORDS = [
+    ("yes", True),
+    ("y", True),
+    ("On", True),
+    ("n", False),
+    ("off", False),
+    ("~", None),
+    ("", None),
+    ("0777", 511),
+    ("0o17", 15),
+    ("0x1F", 31),
+    ("0b101", 5),
+    ("089", 89),
+    ("1_000", 1000),
+    ("1e3", 1000),
+    ("1.0", 1),
+    ("2e-5", 2e-05),
+    (".5", 0.5),
+    ("1e400", "1e400"),
+    ("18446744073709551615", 2**64 - 1),
+    ("18446744073709551616", float(2**64)),
+    ("2024-06-01", "2024-06-01"),
+    ("12:30", "12:30"),
+    ("1.2.3", "1.2.3"),
+    ("0x", "0x"),
+    ('"no"', "no"),
+    ("'8'", "8"),
+    ("!!str 8", "8"),
+    ('!!int "8"', 8),
+]
+
 
 def read(text: str) -> Any:
     (document,) = read_documents(text)
@@ -14,39 +46,7 @@ def read(text: str) -> Any:
     return document.value
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("yes", True),
-        ("y", True),
-        ("On", True),
-        ("n", False),
-        ("off", False),
-        ("~", None),
-        ("", None),
-        ("0777", 511),
-        ("0o17", 15),
-        ("0x1F", 31),
-        ("0b101", 5),
-        ("089", 89),
-        ("1_000", 1000),
-        ("1e3", 1000),
-        ("1.0", 1),
-        ("2e-5", 2e-05),
-        (".5", 0.5),
-        ("1e400", "1e400"),
-        ("18446744073709551615", 2**64 - 1),
-        ("18446744073709551616", float(2**64)),
-        ("2024-06-01", "2024-06-01"),
-        ("12:30", "12:30"),
-        ("1.2.3", "1.2.3"),
-        ("0x", "0x"),
-        ('"no"', "no"),
-        ("'8'", "8"),
-        ("!!str 8", "8"),
-        ('!!int "8"', 8),
-    ],
-)
+@pytest.mark.parametrize(("text", "value"), WORDS)
 def test_a_word_becomes_what_kubectl_makes_of_it(text: str, value: Any) -> None:
     got = read(f"key: {text}")["key"]
     assert got == value
