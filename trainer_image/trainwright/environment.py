@@ -1,10 +1,11 @@
 """Every environment variable the package reads or sets, in one place.
 
-Read: TRAINWRIGHT_CACHE (where built things are kept), RANK/WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (the ranks'
-meeting place), TRAINWRIGHT_VERDICT (file a failing process writes its verdict to), TRAINWRIGHT_PARENT (process to end
-with), TRAINWRIGHT_HALVINGS (how often the micro-batch is halved); in a pod also TRAINWRIGHT_RUN_CONFIG, _POD, _ATTEMPT,
-_TERMINATION_LOG, _PROGRESS_URL, _PROGRESS_TOKEN, _PROGRESS_CA and torchrun's PET_* (the gang). Set: thread counts,
-OpenMP's waiting policy, a rank's place among the ranks.
+Read: TRAINWRIGHT_CACHE (where built things are kept), TRAINWRIGHT_BUILT (what the image brings of them), RANK/
+WORLD_SIZE/LOCAL_RANK/MASTER_ADDR/MASTER_PORT (the ranks' meeting place), TRAINWRIGHT_VERDICT (file a failing process
+writes its verdict to), TRAINWRIGHT_PARENT (process to end with), TRAINWRIGHT_HALVINGS (how often the micro-batch is
+halved); in a pod also TRAINWRIGHT_RUN_CONFIG, _POD, _ATTEMPT, _TERMINATION_LOG, _PROGRESS_URL, _PROGRESS_TOKEN,
+_PROGRESS_CA and torchrun's PET_* (the gang). Set: thread counts, OpenMP's waiting policy, a rank's place among the
+ranks.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 VERDICT = "TRAINWRIGHT_VERDICT"
 PARENT = "TRAINWRIGHT_PARENT"
 CACHE = "TRAINWRIGHT_CACHE"
+BUILT = "TRAINWRIGHT_BUILT"
 TERMINATION_LOG = Path("/dev/termination-log")
 """Where Kubernetes looks for the last words of a container."""
 LOOPBACK = "127.0.0.1"
@@ -94,6 +96,12 @@ def cache_folder() -> Path:
         folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"trainwright-{os.getuid()}"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
+
+
+def built_folder() -> Path | None:
+    """Where an image keeps what was built with it; it may be read-only. Laid out as `cache_folder()`."""
+    value = os.environ.get(BUILT)
+    return Path(value) if value else None
 
 
 def cpu_quota() -> int:

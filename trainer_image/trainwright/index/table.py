@@ -50,8 +50,12 @@ def ensure_table(*, quiet: bool = False) -> Path:
 
 
 def folder_of_table() -> Path:
-    """Where the table of this installation lies or will lie."""
-    return environment.cache_folder() / "embedding" / f"static-{address.table_address()}"
+    """Where the table of this installation lies or will lie: in the image if it brings one, else in the cache."""
+    place = Path("embedding") / f"static-{address.table_address()}"
+    built = environment.built_folder()
+    if built is not None and (built / place / ABOUT).is_file():
+        return built / place
+    return environment.cache_folder() / place
 
 
 def build(folder: Path) -> None:
