@@ -12,7 +12,7 @@ TORCH ?= locked
 LOCK := $(if $(filter installed,$(TORCH)),$(VENV)/lock.txt,requirements/lock.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint fmt lock reference testcluster bench clean
+.PHONY: help setup demo test check unit lint fmt lock reference images testcluster bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -58,6 +58,20 @@ fmt: setup ## Format the code
 reference: setup ## Generate docs/reference and the CRD (manifests/, charts/) from the models
 	$(BIN)/python -m trainwright.api.reference
 
+# Where docker has no daemon, buildah builds without one. BASE may be a base image of yours, FLAGS what your builder needs.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REGISTRY ?= ghcr.io/trainwright
+IMAGES ?= operator trainer
+BASE ?= python:3.11-slim
+
+images: ## Build the images with docker or buildah: IMAGES=operator, BASE=…, REGISTRY=…, FLAGS=…
+	if docker info >/dev/null 2>&1; then build="docker build"; \
+	elif command -v buildah >/dev/null; then build="buildah build --isolation chroot"; \
+	else echo "docker or buildah is needed"; exit 1; fi; \
+	for name in $(IMAGES); do \
+	  $$build --target $$name --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
+	    --build-arg REVISION=$$(git rev-parse HEAD) $(FLAGS) -t $(REGISTRY)/$$name:$(VERSION) . || exit; done
+
 testcluster: setup ## Build a Kubernetes control plane once, keep it running, and print its KUBECONFIG
 	$(BIN)/python -m testcluster up
 
@@ -65,6 +79,11 @@ lock: ## Resolve the lock files anew (hashes, no addresses)
 	test -x $(UV) || { $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv==$(UV_VERSION); }
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --all-extras pyproject.toml requirements/setup.in -o requirements/lock.txt
+	for name in operator trainer build; do \
+	  case $$name in operator) from="--extra operator pyproject.toml" ;; build) from=requirements/build.in ;; \
+	  trainer) from="--extra trainer pyproject.toml requirements/trainer.in" ;; esac; \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    -c requirements/lock.txt $$from -o requirements/$$name.txt || exit; done
 	for name in deepspeed models; do $(UV) pip compile --quiet --no-deps --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt; done
 
