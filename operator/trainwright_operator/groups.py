@@ -1,6 +1,6 @@
 """Which stages share a pod: the graph of stages cut into the Jobs of a run.
 
-Stages that follow each other, need the same resources and do not fan out share one pod, so that a small run does not
+Stages that follow each other and need the same resources share one pod, so that a small run does not
 pay a pod's start per stage. index works beside train, and the gang is a Job of its own.
 """
 

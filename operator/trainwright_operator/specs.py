@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from trainwright.api import Spec, problems_of_object, unbuilt
+from trainwright.contract import STAGES
 
 from trainwright_operator import names
 from trainwright_operator.observed import ObservedRun
@@ -42,5 +43,14 @@ def _read(run: ObservedRun) -> Read:
     if problems:
         return None, tuple(problems)
     spec = Spec.model_validate(run.spec)
-    missing = unbuilt(spec)
+    missing = [*unbuilt(spec), *_unbuilt_in_pods(spec)]
     return (None, tuple(f"not built yet: {field}" for field in missing)) if missing else (spec, ())
+
+
+def _unbuilt_in_pods(spec: Spec) -> list[str]:
+    """Fields under `cluster` that nothing acts on yet: a run that relies on one is refused, not let down."""
+    fields = ["cluster.stallTimeout"] if spec.cluster.stall_timeout is not None else []
+    for stage in STAGES:
+        if (getattr(spec.cluster.stages, stage.name).shards or 1) > 1:
+            fields.append(f"cluster.stages.{stage.name}.shards")
+    return [*fields, *(["cluster.workspace.uri"] if spec.cluster.workspace.uri is not None else [])]

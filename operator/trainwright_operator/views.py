@@ -182,7 +182,7 @@ def _pods(world: World, job: ObservedJob | None) -> Sequence[ObservedPod]:
 
 
 def _delay_s(rulings: Mapping[int, Ruling], attempt: int) -> float:
-    """Pause before the next attempt: none after the first failure of the infrastructure, then doubling."""
+    """Pause before the next attempt: none after the first failure, then doubling."""
     failures = len([number for number in rulings if number <= attempt])
     ruling = rulings.get(attempt)
     if ruling is None or failures == 0:

@@ -99,15 +99,24 @@ def test_a_missed_gate_fails_the_run_and_names_the_weights(
     assert status["stages"]["export"]["state"] == "Skipped"
 
 
-def test_a_field_that_no_stage_acts_on_yet_is_an_invalid_spec_and_nothing_is_started(
-    kubectl: Kubectl, corpus: str, operator: OperatorProcess
+@pytest.mark.parametrize(
+    ("group", "setting", "field"),
+    [
+        ("data", {**SPEC["data"], "prepare": {"rareWords": {"enabled": True}}}, "data.prepare.rareWords.enabled"),
+        ("cluster", {"stages": {"prepare": {"shards": 16}}}, "cluster.stages.prepare.shards"),
+        ("cluster", {"stallTimeout": "10m"}, "cluster.stallTimeout"),
+        ("cluster", {"workspace": {"uri": "s3://scratch/runs"}}, "cluster.workspace.uri"),
+    ],
+)
+def test_a_field_that_nothing_acts_on_yet_is_an_invalid_spec_and_nothing_is_started(
+    kubectl: Kubectl, corpus: str, operator: OperatorProcess, group: str, setting: dict[str, Any], field: str
 ) -> None:
-    spec = {**SPEC, "data": {**SPEC["data"], "prepare": {"rareWords": {"enabled": True}}}}
+    spec = {**SPEC, group: setting}
     kubectl("apply", "-n", corpus, "-f", "-", stdin=training_run("chat", spec))
     kubectl("wait", "-n", corpus, "--for=condition=Failed", "trun/chat", "--timeout=15s")
     status = status_of(kubectl, corpus, "chat")
     assert status["reason"] == "InvalidSpec"
-    assert "data.prepare.rareWords.enabled" in status["message"]
+    assert field in status["message"]
     assert not kubectl.json("get", "jobs", "-n", corpus)["items"]
 
 

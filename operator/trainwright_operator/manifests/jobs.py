@@ -1,4 +1,4 @@
-"""The Job of one attempt of a group of stages; the gang's is Indexed, with one pod per node.
+"""The Job of one attempt of a group of stages; Indexed, one pod per node for the gang, else one.
 
 A Job tries once (backoffLimit 0): whether to try again, with which settings, and who is charged, is decided above it.
 Its `suspend` belongs to the queue.
@@ -12,8 +12,6 @@ from trainwright_operator import names
 from trainwright_operator.groups import JobGroup
 from trainwright_operator.manifests.owner import Manifest, Owner
 from trainwright_operator.manifests.pod import pod_template
-
-PREFLIGHT_BEFORE = "train"
 
 
 def job(owner: Owner, group: JobGroup, attempt: int, *, halvings: int, preflight: bool) -> Manifest:
