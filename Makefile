@@ -66,7 +66,7 @@ BASE ?= python:3.11-slim
 
 images: ## Build the images with docker or buildah: IMAGES=operator, BASE=…, REGISTRY=…, FLAGS=…
 	if docker info >/dev/null 2>&1; then build="docker build"; \
-	elif command -v buildah >/dev/null; then build="buildah build --isolation chroot"; \
+	elif command -v buildah >/dev/null; then build="buildah build --isolation chroot --layers"; \
 	else echo "docker or buildah is needed"; exit 1; fi; \
 	for name in $(IMAGES); do \
 	  $$build --target $$name --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
