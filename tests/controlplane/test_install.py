@@ -134,7 +134,7 @@ def test_the_operator_needs_no_more_than_its_rights(
 
 def test_helm_installs_an_operator_and_tells_the_next_command(kubectl: Kubectl, helm: Helm) -> None:
     said = install(helm)
-    assert "kubectl apply -n default -f examples/quickstart.yaml" in said
+    assert "kubectl apply -n default -f manifests/samples/first-run.yaml" in said
     available = "jsonpath={.status.availableReplicas}"
     assert kubectl("get", "deployment", ACCOUNT, "-n", SYSTEM, "-o", available) == "1"
     assert may(kubectl, USER, "default", "create", "jobs.batch")
