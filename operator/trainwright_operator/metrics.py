@@ -1,4 +1,4 @@
-"""Prometheus metrics of the operator, all named `trainwright_*`; docs/reference/operator.md lists them."""
+"""Prometheus metrics of the operator, all named `trainwright_*`; docs/guides/install.md lists them."""
 
 from __future__ import annotations
 
