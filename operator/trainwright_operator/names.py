@@ -16,7 +16,6 @@ RUN = f"{GROUP}/run"
 RUN_UID = f"{GROUP}/run-uid"
 JOB_GROUP = f"{GROUP}/group"
 ATTEMPT = f"{GROUP}/attempt"
-CHARGED = f"{GROUP}/charged"
 QUEUE = "kueue.x-k8s.io/queue-name"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 

@@ -16,6 +16,7 @@ from trainwright_operator.cluster import Cluster
 from trainwright_operator.decide import decide
 from trainwright_operator.errors import Exists, NotFound
 from trainwright_operator.events import events_of
+from trainwright_operator.judge import UNBOUND_AFTER_S
 from trainwright_operator.manifests.owner import Owner
 from trainwright_operator.metrics import Metrics
 from trainwright_operator.observed import ObservedPod, ObservedRun, job_of, run_of
@@ -29,8 +30,6 @@ PROGRESS_EVERY_S = 15.0
 """Progress alone is written at most so often per run."""
 SCHEMA_EVERY_S = 30.0
 """The served schema is compared again so often while it is behind."""
-UNBOUND_AFTER_S = 60.0
-"""A pod without a node for so long, of which the scheduler says nothing, waits for its claim."""
 REFUSED_AFTER_S = 5.0
 """A Job without pods for so long is asked why."""
 
@@ -226,16 +225,17 @@ class Reconciler:
             return f"the claim {name} is not there"
         if (claim.get("status") or {}).get("phase") == "Bound":
             return None
-        query = f"fieldSelector=involvedObject.uid={claim['metadata']['uid']}"
-        found = await self.cluster.list("v1", "Event", run.namespace, query)
         modes = ", ".join(claim["spec"]["accessModes"])
-        words = str(found[-1].get("message") or "") if found else "no volume was offered"
+        words = await self._last_event(run.namespace, claim["metadata"]["uid"]) or "no volume was offered"
         return f"the claim {name} ({modes}) is not bound: {words}"
 
     async def _refusal(self, namespace: str, job_uid: str) -> str:
         """Why the Job controller could not create a pod, in the API server's own words."""
-        query = f"fieldSelector=involvedObject.uid={job_uid},reason=FailedCreate"
-        found = await self.cluster.list("v1", "Event", namespace, query)
+        return await self._last_event(namespace, job_uid, ",reason=FailedCreate")
+
+    async def _last_event(self, namespace: str, uid: str, more: str = "") -> str:
+        """What the last Event about an object says; empty if there is none. `more` narrows the field selector."""
+        found = await self.cluster.list("v1", "Event", namespace, f"fieldSelector=involvedObject.uid={uid}{more}")
         return str(found[-1].get("message") or "") if found else ""
 
 

@@ -6,17 +6,17 @@ known already, and what was said of a finished stage never changes again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from trainwright.contract import PodReport
 
 from trainwright_operator.judge import Ruling
-from trainwright_operator.observed import ObservedRun, condition
+from trainwright_operator.observed import ObservedPod, ObservedRun, condition
 from trainwright_operator.progress_words import display, eta, percent
 from trainwright_operator.views import DONE, GroupView
-from trainwright_operator.world import World
+from trainwright_operator.world import Told, World
 
 FRAGMENTS = ("plan", "data", "evaluations", "best", "checkpoint", "result", "output")
 """Parts of the status that pods report in its own shape."""
@@ -187,8 +187,14 @@ def _stages(world: World, views: Sequence[GroupView]) -> Iterator[tuple[str, Jso
 
 def _at_work(world: World, one: GroupView) -> str | None:
     """The stage that a running pod of the group says it works at."""
-    told = [world.told[pod.name] for pod in one.pods if pod.name in world.told and not pod.is_over]
-    return max(told, key=lambda each: each.heard).progress.stage if told else None
+    last = _newest(world, [pod for pod in one.pods if not pod.is_over])
+    return last.progress.stage if last else None
+
+
+def _newest(world: World, pods: Iterable[ObservedPod]) -> Told | None:
+    """What was heard last of these pods."""
+    told = [world.told[pod.name] for pod in pods if pod.name in world.told]
+    return max(told, key=lambda each: each.heard, default=None)
 
 
 def _stage(world: World, one: GroupView, name: str, said: Json | None, *, at_work: str | None, first: bool) -> Json:
@@ -223,11 +229,10 @@ def _stage(world: World, one: GroupView, name: str, said: Json | None, *, at_wor
 
 def _figures(world: World, one: GroupView) -> Json:
     """How far the stage at work is, from the pod that spoke last."""
-    told = [world.told[pod.name] for pod in one.pods if pod.name in world.told]
-    if not told:
+    last = _newest(world, one.pods)
+    if last is None:
         return {}
-    progress = max(told, key=lambda each: each.heard).progress
-    found: Json = {"done": progress.done, "total": progress.total}
+    found: Json = {"done": last.progress.done, "total": last.progress.total}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -266,15 +271,13 @@ def _phase(world: World, views: Sequence[GroupView], stages: Mapping[str, Json])
 def _words(world: World, views: Sequence[GroupView], stage: str) -> Json:
     """What the stage at work does, in a sentence."""
     one = next(view for view in views if stage in view.group.stages)
-    told = [world.told[pod.name] for pod in one.pods if pod.name in world.told]
+    last = _newest(world, one.pods)
     again = f"; attempt {one.attempt}" if one.attempt > 1 else ""
     why = next((ruling for number, ruling in sorted(one.rulings.items(), reverse=True) if number < one.attempt), None)
     again += f" after {why.reason}{'' if why.charge == 'user' else ' (not charged)'}" if why else ""
-    if not told:
+    if last is None or not last.progress.total:
         return {"reason": None, "message": f"{stage} is at work{again}"}
-    progress = max(told, key=lambda each: each.heard).progress
-    if not progress.total:
-        return {"reason": None, "message": f"{stage} is at work{again}"}
+    progress = last.progress
     speed = progress.figures.get("tokensPerSecond")
     gpus = _gpus(world, one)
     fast = f"; {speed:,.0f} tokens/s" if isinstance(speed, int | float) else ""
@@ -301,13 +304,12 @@ def _stage_gpus(world: World, one: GroupView) -> int:
 
 def _progress(world: World, views: Sequence[GroupView], status: Json) -> Json:
     old = dict(status.get("progress") or {})
-    heard = [world.told[pod.name] for one in views for pod in one.pods if pod.name in world.told and not pod.is_over]
+    last = _newest(world, [pod for one in views for pod in one.pods if not pod.is_over])
     share = percent(status["stages"])
-    said: Json = old | {"percent": max(share, old.get("percent") or 0), "display": display(share)}
-    said["display"] = display(said["percent"])
-    if not heard:
+    most = max(share, old.get("percent") or 0)
+    said: Json = old | {"percent": most, "display": display(most)}
+    if last is None:
         return said
-    last = max(heard, key=lambda each: each.heard)
     figures = last.progress.figures
     if last.progress.stage == "train":
         said |= _training_figures(last.progress.done, figures)
